@@ -1,0 +1,60 @@
+"""Models that every package needs: who acts (User), what was done (AuditEvent), exchange rates, the site's marks."""
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+from finops.domains import RateField
+
+
+class User(AbstractUser):
+    """One person or service that logs in. Unique by username; what they may do lies in allocation.Grant."""
+
+
+class AuditEvent(models.Model):
+    """One thing that somebody did. Append-only (a trigger refuses UPDATE, DELETE and TRUNCATE); never edited.
+
+    ``hash`` covers the row and ``previous_hash``, so that any later change breaks the chain at that row
+    (``manage.py audit_verify``). Rows are written one at a time under an advisory lock (finops.audit).
+    """
+
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=150, help_text="User name, or the command that ran.")
+    action = models.CharField(max_length=80, help_text="What was done, e.g. rules.load.")
+    subject = models.CharField(max_length=300, help_text="To what.")
+    details = models.JSONField(default=dict)
+    previous_hash = models.BinaryField(max_length=32)
+    hash = models.BinaryField(max_length=32, unique=True)
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.actor} {self.action} {self.subject}"
+
+
+class FxRate(models.Model):
+    """One unit of ``base`` in ``quote`` on one day from one source. Unique by the three; a correction is a new source row."""
+
+    day = models.DateField()
+    base = models.CharField(max_length=3)
+    quote = models.CharField(max_length=3)
+    rate = RateField()
+    source = models.CharField(max_length=100)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "base", "quote", "source"], name="fx_rate_is_unique_per_day_and_source"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.base}/{self.quote} {self.rate}"
+
+
+class SiteMark(models.Model):
+    """One named fact about this database (``demo``: holds demo data). Unique by name."""
+
+    name = models.CharField(max_length=60, primary_key=True)
+    value = models.JSONField(default=dict)
+    at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return self.name

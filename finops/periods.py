@@ -1,0 +1,58 @@
+"""Half-open UTC intervals: days and months of ``charge_date``."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+
+class PeriodError(ValueError):
+    """Not a period; the message says what was expected."""
+
+
+@dataclass(frozen=True, order=True)
+class Period:
+    """Days from ``start`` up to, not including, ``end``."""
+
+    start: date
+    end: date
+
+    def __post_init__(self) -> None:
+        if self.end <= self.start:
+            raise PeriodError(f"a period must end after it starts: {self.start} to {self.end}")
+
+    @classmethod
+    def month(cls, text: str) -> "Period":
+        """The month written YYYY-MM."""
+        found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", text)
+        if not found:
+            raise PeriodError(f"a month is written YYYY-MM, not {text!r}")
+        return cls.month_of(date(int(found[1]), int(found[2]), 1))
+
+    @classmethod
+    def month_of(cls, day: date) -> "Period":
+        """The month that holds the day."""
+        first = day.replace(day=1)
+        return cls(first, (first + timedelta(days=32)).replace(day=1))
+
+    def previous(self) -> "Period":
+        """The month before for a month; otherwise as many days, just before."""
+        if self == Period.month_of(self.start):
+            return Period.month_of(self.start - timedelta(days=1))
+        return Period(self.start - (self.end - self.start), self.start)
+
+    def days(self) -> Iterator[date]:
+        """Every day of the period."""
+        for offset in range((self.end - self.start).days):
+            yield self.start + timedelta(days=offset)
+
+    def __len__(self) -> int:
+        return (self.end - self.start).days
+
+    def __contains__(self, day: object) -> bool:
+        return isinstance(day, date) and self.start <= day < self.end
+
+    def __str__(self) -> str:
+        if self == Period.month_of(self.start):
+            return f"{self.start:%Y-%m}"
+        return f"{self.start} to {self.end - timedelta(days=1)}"

@@ -1,0 +1,1 @@
+"""What it will cost: forecasts, scenarios, budgets. Stands on allocated history only."""

@@ -1,0 +1,1 @@
+"""Pure calculation of forecasting: frames in, frames out."""

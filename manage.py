@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""The one way in: `python3 manage.py COMMAND` on a machine with nothing but Python.
+
+Installs the locked dependencies into `.venv` at the first start, starts the embedded PostgreSQL when the command needs
+a database and no DATABASE_URL is set, then hands over to Django (or to pytest, for `test`). Kept to syntax that
+Python 3.6 can read, so that an old one is told what it lacks.
+"""
+
+import os
+import sys
+
+OLDEST = (3, 11)
+WITHOUT_DATABASE = {
+    "-h", "--help", "help", "--version", "version", "check", "collectstatic", "compilemessages", "diffsettings",
+    "makemessages", "spectacular", "startapp", "startproject", "test",
+}  # fmt: skip
+
+
+def complaint(version: "tuple[int, ...]", system: str) -> str:
+    """Why this Python or system will not do; empty when it will."""
+    if tuple(version[:2]) < OLDEST:
+        return f"needs Python {OLDEST[0]}.{OLDEST[1]} or newer, this is {version[0]}.{version[1]}.{version[2]}"
+    if system != "posix":
+        return "runs on Linux and macOS; on Windows use WSL"
+    return ""
+
+
+def needs_database(arguments: "list[str]") -> bool:
+    """Whether the command of these arguments talks to the database."""
+    if not arguments or "--help" in arguments or "-h" in arguments:
+        return False
+    return arguments[0] not in WITHOUT_DATABASE or "--database" in arguments
+
+
+def start_database(base: str) -> None:
+    """Start the embedded server or attach to it, unless DATABASE_URL names another; the settings then find it."""
+    from pathlib import Path
+
+    from finops.database import binaries, embedded, url
+    from finops.env import MissingSetting, env
+
+    try:
+        if not url.given_url():
+            data_dir = Path(env("FINOPS_DATA_DIR", os.path.join(base, ".finops")))
+            embedded.ensure_running(data_dir.expanduser())
+    except (MissingSetting, binaries.EmbeddedPostgresError) as error:
+        sys.exit(f"manage.py: {error}")
+
+
+def main() -> None:
+    """Bootstrap, then run the command."""
+    problem = complaint(sys.version_info[:3], os.name)
+    if problem:
+        sys.exit(f"manage.py: {problem}")
+    from finops.bootstrap import BootstrapError, prepare
+
+    base = os.path.dirname(os.path.abspath(__file__))
+    arguments = sys.argv[1:]
+    testing = arguments[:1] == ["test"]
+    try:
+        prepare(base, development=testing)
+    except BootstrapError as error:
+        sys.exit(f"manage.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    if testing:
+        import pytest
+
+        os.chdir(base)
+        sys.exit(pytest.main(arguments[1:]))
+    if needs_database(arguments):
+        start_database(base)
+    from django.core.management import execute_from_command_line
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finops.settings")
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Fixtures that all tests share. Every database test runs on a real PostgreSQL (see tests.database)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+# What a database keeps between tests that commit: loading 41,000 prices takes seconds and no test changes them.
+KEPT = (
+    "django_migrations", "django_content_type", "auth_permission", "ingest_price", "ingest_pricebookversion",
+    "allocation_tierpolicy", "allocation_tierrule",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
+    """The test database with the built-in price book and the default tier policy, once for all tests.
+
+    In place of pytest-django's, which makes no database for tests that use only ``ledger``.
+    """
+    from django.test.utils import setup_databases, teardown_databases
+
+    with django_db_blocker.unblock():
+        made = setup_databases(verbosity=0, interactive=False, aliases=["default"])
+        from allocation.policies import load_default
+        from ingest.prices import load_builtin
+
+        load_builtin(actor="test")
+        load_default(actor="test")
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture
+def ledger(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """A database to which the test commits (imports write on a thread of their own); emptied afterwards."""
+    with django_db_blocker.unblock():
+        yield
+        empty_ledger()
+
+
+def empty_ledger() -> None:
+    """Empty all tables but KEPT."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition "
+            "AND relnamespace = 'public'::regnamespace"
+        )
+        tables = [row[0] for row in cursor.fetchall() if row[0] not in KEPT]
+        cursor.execute("ALTER TABLE finops_auditevent DISABLE TRIGGER USER")
+        cursor.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
+        cursor.execute("ALTER TABLE finops_auditevent ENABLE TRIGGER USER")
+    connection.close()
