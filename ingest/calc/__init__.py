@@ -1,0 +1,1 @@
+"""Pure calculation of ingest: no database, no clock, no network."""

@@ -1,0 +1,194 @@
+"""Price overrides that people write as YAML: contract prices, self-hosted models, corrections.
+
+A list of entries, in any order::
+
+    - provider: openai            # as in the book, or a gateway's alias; "*" = any
+      model: "gpt-5*"             # exact, or a pattern with * ? [..]; the served model is tried, then the requested
+      prices: {input: "1.25", cache_read: "0.125", output: "10"}   # per 1,000,000 tokens unless ``per`` says otherwise
+      mode: batch                 # sync (default) or batch
+      service_tier: priority      # default: the standard tier
+      region: eu                  # default: any
+      variant: speed=fast         # default: none
+      context_over: 200000        # holds when the request has more input tokens than this; default 0
+      window: ["16:30", "00:30"]  # time of the UTC day, from - to; default: all day
+      valid_from: 2026-01-01      # date (00:00Z) or instant with a zone; default: always
+      valid_to: 2026-07-01        # exclusive; default: open
+      currency: EUR               # default USD
+      per: 1000                   # for every price of the entry
+      book: contract              # override (default) or contract
+      note: "frame contract 4711"
+
+Rates are strings or whole numbers, so that none passes through a float. ``input`` means uncached text input, ``output``
+visible output and, unless ``reasoning`` is given, reasoning too; ``cache_write`` both lifetimes. A class that an entry
+does not name keeps its price from the next book.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from finops.money import MoneyError, minor_digits, money
+from finops.tokens import TOKEN_CLASSES
+from ingest.calc.matching import PROVIDER_ALIASES
+from ingest.calc.prices import ALWAYS, MODES, PRICE_CLASSES, PriceError, price_table
+
+ALIASES = {
+    "input": ("input_uncached",), "output": ("output_visible", "output_reasoning"), "reasoning": ("output_reasoning",),
+    "cache_write": ("cache_write_5m", "cache_write_1h"), "cached": ("cache_read",),
+}  # fmt: skip
+_FIELDS = frozenset(
+    ["provider", "model", "prices", "mode", "service_tier", "region", "variant", "context_over", "window", "valid_from",
+     "valid_to", "currency", "per", "book", "note"]
+)  # fmt: skip
+
+
+def overrides(data: Any) -> pa.Table:
+    """Price rows (PRICE_SCHEMA) of a loaded YAML document. Raises PriceError naming the entry and the field.
+
+    Invariant: no two rows of one book, model, class and condition hold at the same instant.
+    """
+    if not isinstance(data, list):
+        raise PriceError("overrides must be a list of entries")
+    rows = [row for number, entry in enumerate(data, start=1) for row in _entry(number, entry)]
+    _no_overlaps(rows)
+    for row in rows:
+        row.pop("entry")
+    return price_table(rows)
+
+
+def _entry(number: int, entry: Any) -> list[dict[str, Any]]:
+    if not isinstance(entry, Mapping):
+        raise PriceError(f"entry {number}: must be a mapping")
+    if unknown := sorted(set(entry) - _FIELDS, key=str):
+        raise PriceError(f"entry {number}: unknown field {unknown[0]!r}; known are {', '.join(sorted(_FIELDS))}")
+    provider = _text(number, entry, "provider").lower()
+    start, end = _window(number, entry)
+    common: dict[str, Any] = {
+        "entry": number, "book": _one_of(number, entry, "book", ("override", "contract")),
+        "provider": PROVIDER_ALIASES.get(provider, provider), "model": _text(number, entry, "model"),
+        "mode": _one_of(number, entry, "mode", MODES), "service_tier": _text(number, entry, "service_tier", ""),
+        "region": _text(number, entry, "region", ""), "variant": _text(number, entry, "variant", ""),
+        "context_over": _whole(number, entry, "context_over", 0, 0), "reprices_whole": True,
+        "window_start": start, "window_end": end,
+        "valid_from": _instant(number, entry, "valid_from") or ALWAYS, "valid_to": _instant(number, entry, "valid_to"),
+        "currency": _currency(number, entry), "source": f"entry {number}", "note": _text(number, entry, "note", ""),
+    }  # fmt: skip
+    if common["valid_to"] is not None and common["valid_to"] <= common["valid_from"]:
+        raise PriceError(f"entry {number}: valid_to must be after valid_from")
+    per = entry.get("per")
+    given = None if per is None else _whole(number, entry, "per", 0, 1)
+    prices = _prices(number, entry.get("prices"))
+    return [
+        common | {"price_class": name, "rate": rate, "per": given or (1_000_000 if name in TOKEN_CLASSES else 1)}
+        for name, rate in prices.items()
+    ]
+
+
+def _prices(number: int, prices: Any) -> dict[str, Decimal]:
+    if not isinstance(prices, Mapping) or not prices:
+        raise PriceError(f'entry {number}: prices must map classes to rates, such as {{input: "1.25"}}')
+    found: dict[str, Decimal] = {}
+    # The wide names first, so that "reasoning" corrects what "output" said.
+    for name, value in sorted(prices.items(), key=lambda item: -len(ALIASES.get(item[0], ()))):
+        classes = ALIASES.get(name, (name,))
+        if classes[0] not in PRICE_CLASSES:
+            known = ", ".join((*ALIASES, *PRICE_CLASSES))
+            raise PriceError(f"entry {number}: prices.{name} is no token class or unit; known are {known}")
+        rate = _rate(number, name, value)
+        found |= dict.fromkeys(classes, rate)
+    return found
+
+
+def _rate(number: int, name: str, value: Any) -> Decimal:
+    if isinstance(value, float):
+        raise PriceError(f'entry {number}: prices.{name} is a float; write it in quotes: "{value}"')
+    try:
+        rate: Any = money([value])[0].as_py()
+    except MoneyError as error:
+        raise PriceError(f"entry {number}: prices.{name}: {error}") from None
+    if not isinstance(rate, Decimal) or not 0 <= rate <= 9_000_000:
+        raise PriceError(f"entry {number}: prices.{name} must be between 0 and 9,000,000")
+    return rate
+
+
+def _text(number: int, entry: Mapping[str, Any], name: str, default: str | None = None) -> str:
+    value = entry.get(name, default)
+    if not isinstance(value, str) or (default is None and not value.strip()):
+        raise PriceError(f"entry {number}: {name} must be a text")
+    return value.strip()
+
+
+def _one_of(number: int, entry: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str:
+    value = entry.get(name, allowed[0])
+    if value not in allowed:
+        raise PriceError(f"entry {number}: {name} is {value!r}, must be one of {', '.join(allowed)}")
+    return str(value)
+
+
+def _whole(number: int, entry: Mapping[str, Any], name: str, default: int, least: int) -> int:
+    value = entry.get(name, default)
+    if type(value) is not int or value < least:
+        raise PriceError(f"entry {number}: {name} must be a whole number of at least {least}")
+    return value
+
+
+def _currency(number: int, entry: Mapping[str, Any]) -> str:
+    value = _text(number, entry, "currency", "USD")
+    try:
+        minor_digits(value)
+    except MoneyError as error:
+        raise PriceError(f"entry {number}: currency: {error}") from None
+    return value
+
+
+def _instant(number: int, entry: Mapping[str, Any], name: str) -> datetime | None:
+    value = entry.get(name)
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value) if "T" in value or " " in value else date.fromisoformat(value)
+        except ValueError:
+            raise PriceError(f"entry {number}: {name} is not a date or an instant") from None
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise PriceError(f"entry {number}: {name} is an instant without a time zone")
+        return value.astimezone(UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if value is not None:
+        raise PriceError(f"entry {number}: {name} is not a date or an instant")
+    return None
+
+
+def _window(number: int, entry: Mapping[str, Any]) -> tuple[time | None, time | None]:
+    value = entry.get("window")
+    if value is None:
+        return None, None
+    try:
+        start, end = (time.fromisoformat(part) for part in value)
+    except (TypeError, ValueError):
+        raise PriceError(
+            f'entry {number}: window must be two times of the UTC day, such as ["16:30", "00:30"]'
+        ) from None
+    return start, end
+
+
+def _no_overlaps(rows: list[dict[str, Any]]) -> None:
+    names = ("book", "provider", "model", "price_class", "mode", "service_tier", "region", "variant", "context_over",
+             "window_start", "window_end")  # fmt: skip
+    seen: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        others = seen.setdefault(tuple(row[name] for name in names), [])
+        for other in others:
+            open_ended = datetime.max.replace(tzinfo=UTC)
+            if row["valid_from"] < (other["valid_to"] or open_ended) and other["valid_from"] < (
+                row["valid_to"] or open_ended
+            ):
+                raise PriceError(
+                    f"entry {row['entry']}: {row['price_class']} overlaps entry {other['entry']} in valid_from/valid_to"
+                )
+        others.append(row)

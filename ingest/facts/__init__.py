@@ -1,0 +1,66 @@
+"""Every SQL statement that touches usage facts, and nothing else.
+
+They also run on distributed PostgreSQL (Citus), hence: no foreign key, trigger or CHECK on facts, no multi-shard FOR
+UPDATE, no ROLLUP, no NOT EXISTS against temporary tables; partitions and keys are committed before the batch.
+One lock order everywhere: days (advisory, ascending), facts by key, derived rows. READ COMMITTED.
+"""
+
+from ingest.facts.check import (
+    count_facts,
+    cube_differences,
+    mixed_classes,
+    orphans,
+    repeated_events,
+    torn_queries,
+)
+from ingest.facts.derive import (
+    SUM_COLUMNS,
+    dirty_days,
+    query_costs_of_day,
+    sums_of_day,
+    take_dirty_keys,
+    unit_sums_of_day,
+)
+from ingest.facts.store import (
+    FEATURE_COLUMNS,
+    PARTITIONED,
+    Written,
+    copy_direct,
+    copy_staged,
+    former_slices,
+    known_queries,
+    lock_days,
+    mark_dirty,
+    prepare_days,
+    trace_events,
+    update_tiers,
+    write_units,
+)
+
+__all__ = [
+    "FEATURE_COLUMNS",
+    "PARTITIONED",
+    "SUM_COLUMNS",
+    "Written",
+    "copy_direct",
+    "copy_staged",
+    "count_facts",
+    "cube_differences",
+    "dirty_days",
+    "former_slices",
+    "known_queries",
+    "lock_days",
+    "mark_dirty",
+    "mixed_classes",
+    "orphans",
+    "prepare_days",
+    "query_costs_of_day",
+    "repeated_events",
+    "sums_of_day",
+    "take_dirty_keys",
+    "torn_queries",
+    "trace_events",
+    "unit_sums_of_day",
+    "update_tiers",
+    "write_units",
+]

@@ -1,0 +1,84 @@
+"""Statements that read facts for what is derived from them: dirty marks, sums, costs of queries."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from django.db import connection
+
+from finops.tokens import TOKEN_CLASSES
+from ingest.facts.statement import rows
+
+REQUESTS = "coalesce(requests, 1)"
+
+
+def dirty_days() -> list[date]:
+    """Days with dirty slices, oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT charge_date FROM ingest_dirtyslice ORDER BY 1")
+        return [row[0] for row in cursor.fetchall()]
+
+
+def take_dirty_keys(day: date) -> set[int]:
+    """Delete the marks of a day that are committed now, and return their usage keys (0 stands for all).
+
+    Must precede the read of the facts in the same transaction: marks that come later stay.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM ingest_dirtyslice WHERE charge_date = %s RETURNING usage_key_id", [day])
+        return {row[0] for row in cursor.fetchall()}
+
+
+_SUMMED = ("saved_tokens", "reported_cost", *TOKEN_CLASSES)
+SUM_COLUMNS = ("charge_date", "key_id", "tier_rule", "slot_id", "events", "requests", "queries", "failed", *_SUMMED)
+
+
+def sums_of_day(day: date, key_ids: Sequence[int] | None) -> list[tuple[Any, ...]]:
+    """The facts of one day (of these usage keys; None: all) summed by key, tier rule and slot: SUM_COLUMNS."""
+    some = "" if key_ids is None else "AND usage_key_id = ANY(%s)"
+    sums = ", ".join(f"sum({name})" for name in _SUMMED)
+    return rows(
+        f"SELECT charge_date, usage_key_id, tier_rule, rate_slot_id, count(*), sum({REQUESTS}), "
+        f"coalesce(sum({REQUESTS}) FILTER (WHERE begins), 0), coalesce(sum(failed), 0), {sums} FROM usage_event "
+        f"WHERE charge_date = %s {some} GROUP BY 1, 2, 3, 4",
+        [day] if key_ids is None else [day, list(key_ids)],
+    )
+
+
+def unit_sums_of_day(day: date, key_ids: Sequence[int] | None) -> list[tuple[Any, ...]]:
+    """Non-token usage of one day: (charge_date, usage_key_id, tier_rule, rate_slot_id, unit, quantity)."""
+    some = "" if key_ids is None else "AND e.usage_key_id = ANY(%s)"
+    return rows(
+        "SELECT e.charge_date, e.usage_key_id, e.tier_rule, e.rate_slot_id, u.unit, sum(u.quantity) "
+        "FROM usage_event_unit u JOIN usage_event e ON e.charge_date = u.charge_date AND e.event_id = u.event_id "
+        f"WHERE u.charge_date = %s AND e.charge_date = %s {some} GROUP BY 1, 2, 3, 4, 5",
+        [day, day] if key_ids is None else [day, day, list(key_ids)],
+    )
+
+
+def query_costs_of_day(day: date, look_back: int, rates: str) -> list[tuple[Any, ...]]:
+    """Costs of the queries that begin on a day, binned: (usage_key_id, tier_rule, bin, queries, cost).
+
+    ``rates``: name of a temporary table (usage_key_id, rate_slot_id, price per token of each class; NULL: unpriced).
+    A query's cost is that of all its events within the look-back; buckets are spread evenly over their requests. The
+    bin is NULL where the cost is zero or any part has no price.
+    """
+    cost = " + ".join(f"coalesce(e.{name} * r.{name}, 0)" for name in TOKEN_CLASSES)
+    missing = " OR ".join(f"(e.{name} > 0 AND r.{name} IS NULL)" for name in TOKEN_CLASSES)
+    return rows(
+        "WITH priced AS (SELECT e.charge_date, e.query_id, e.event_id, e.usage_key_id, e.tier_rule, "
+        f"CASE WHEN begins THEN {REQUESTS} ELSE 0 END AS queries, {cost} AS cost, ({missing}) AS missing "
+        f"FROM usage_event e LEFT JOIN {rates} r USING (usage_key_id, rate_slot_id) "
+        "WHERE e.charge_date BETWEEN %s AND %s), "
+        "single AS (SELECT usage_key_id, tier_rule, queries, cost, missing FROM priced "
+        "WHERE query_id IS NULL AND queries > 0 AND charge_date = %s), "
+        "beginning AS (SELECT query_id, usage_key_id, tier_rule FROM priced "
+        "WHERE query_id IS NOT NULL AND queries > 0 AND charge_date = %s), "
+        "whole AS (SELECT query_id, sum(cost) AS cost, bool_or(missing) AS missing FROM priced "
+        "WHERE query_id IS NOT NULL GROUP BY query_id), "
+        "costs AS (SELECT * FROM single UNION ALL "
+        "SELECT b.usage_key_id, b.tier_rule, 1, w.cost, w.missing FROM beginning b JOIN whole w USING (query_id)) "
+        "SELECT usage_key_id, tier_rule, CASE WHEN missing OR cost <= 0 THEN NULL "
+        "ELSE floor(20 * log((cost / queries)::float8))::int END, sum(queries), sum(cost) FROM costs GROUP BY 1, 2, 3",
+        [day, day + timedelta(days=look_back), day, day],
+    )

@@ -1,0 +1,308 @@
+"""From a file to groups of usage rows: JSON lines (fast path), JSON documents, CSV and Parquet."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pj
+
+from ingest import streams
+from ingest.calc.reasons import Reject, Rejected
+from ingest.calc.records import fit, given_twice, require_text
+from ingest.calc.usage import USAGE_SCHEMA, check, usage_table
+from ingest.items import Item, block_items, csv_items, document_items, line_items, oversized, parquet_items
+from ingest.shapes import shape
+from ingest.source import ColumnSource, Context, Parsed, Record, RowSource, Skip, Source
+from ingest.streams import Block, OversizedLine, Truncated
+
+__all__ = ["GROUP_ROWS", "Group", "Place", "groups", "records_in", "shape", "usage_of_rows"]
+
+GROUP_ROWS = 8_192
+
+
+class Place(NamedTuple):
+    """Where a rejected record stood: line or JSON pointer, byte offset (None: unknown) and its hash."""
+
+    reason: str
+    detail: str
+    place: str
+    offset: int | None
+    digest: bytes
+
+
+@dataclass
+class Group:
+    """What came of some records: rows to store, rejects with their places, records that are no usage."""
+
+    usage: pa.Table
+    rejects: list[Place] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    read: int = 0
+    truncated: str = ""  # the stream broke off after this group
+
+
+def groups(path: Path, source: Source, context: Context, *, latest_us: int) -> Iterator[Group]:
+    """The file's records in groups, checked. Memory is bounded by a few blocks, whatever the size of the file."""
+    if isinstance(source, ColumnSource) and shape(path, source) == "lines":
+        blocks = _line_groups(path, source, context)
+    else:
+        blocks = _item_groups(records_in(path, source, context), source, context)
+    for records in blocks:
+        yield records.finish(source, context, latest_us)
+
+
+def records_in(path: Path, source: Source, context: Context) -> Iterator[Item]:
+    """The file's records one by one, with their places; unreadable ones as Rejected."""
+    read = {"lines": line_items, "document": document_items, "csv": csv_items, "parquet": parquet_items}
+    return read[shape(path, source)](path, source, context)
+
+
+def usage_of_rows(rows: list[Record]) -> pa.Table:
+    """The usage table of what a RowSource made, unknown columns with their default or NULL."""
+    table = pa.Table.from_pylist(rows, schema=USAGE_SCHEMA)
+    return usage_table(len(table), dict(zip(table.column_names, table.columns, strict=True)))
+
+
+class _Records:
+    """Records of one group on their way to usage rows, with what is needed to name their places.
+
+    Records are numbered within the group: those of a ColumnSource's tables by ``spans``, others by ``named``.
+    """
+
+    def __init__(self) -> None:
+        self.tables: list[pa.Table] = []  # of a ColumnSource
+        self.rows: list[Record] = []  # of a RowSource: usage rows
+        self.spans: list[tuple[np.ndarray[Any, Any], Block]] = []  # lines of the records of each block
+        self.named: list[Item] = []  # without its record
+        self.rejects: list[tuple[int, Place]] = []  # with the line, or the number in the file
+        self.skipped: Counter[str] = Counter()
+        self.read = 0
+        self.truncated = ""
+
+    def __len__(self) -> int:
+        return sum(map(len, self.tables)) + len(self.named) + len(self.rejects)
+
+    def reject(self, rejected: Rejected, item: Item) -> None:
+        """Keep the place of a record, not the record."""
+        place = Place(rejected.reason, rejected.detail, item.place, item.offset, item.digest)
+        self.rejects.append((item.number, place))
+
+    def finish(self, source: Source, context: Context, latest_us: int) -> Group:
+        """Let a ColumnSource make usage of its tables, check all rows, resolve the places of rejects."""
+        parsed = self._parsed(source, context)
+        usage, rejects = check(parsed.usage, latest_us=latest_us)
+        first = {reject.record: reject for reject in reversed(rejects)}
+        if first and isinstance(source, RowSource):  # a record with several usage rows is rejected as a whole, once
+            numbers = parsed.usage["record"].to_numpy()
+            self.read -= int(np.isin(numbers, list(first)).sum()) - len(first)
+            usage = usage.filter(pa.array(~np.isin(usage["record"].to_numpy(), list(first))))
+        places = self.rejects + [self._place(reject) for reject in [*parsed.rejects, *first.values()]]
+        places.sort(key=lambda item: item[0])
+        if len(usage):  # from here on a record is known by its line, or by its number in the file
+            usage = usage.set_column(0, "record", pa.array(self._numbers()[usage["record"].to_numpy()]))
+        rejected = [place for _, place in places]
+        return Group(usage, rejected, self.skipped + parsed.skipped, self.read, self.truncated)
+
+    def _parsed(self, source: Source, context: Context) -> Parsed:
+        if not isinstance(source, ColumnSource):
+            return Parsed(usage_of_rows(self.rows), [], Counter())
+        usages, rejects, skipped, before = [USAGE_SCHEMA.empty_table()], [], Counter[str](), 0
+        for _, run in groupby(self.tables, key=lambda table: table.schema):
+            table = pa.concat_tables(run).combine_chunks()
+            parsed = source.usage(table, context)
+            shifted = pc.add(parsed.usage["record"], before)
+            usages.append(parsed.usage.set_column(0, "record", shifted))
+            rejects += [Reject(reject.record + before, *reject[1:]) for reject in parsed.rejects]
+            skipped += parsed.skipped
+            before += len(table)
+        return Parsed(pa.concat_tables(usages), rejects, skipped)
+
+    def _numbers(self) -> np.ndarray[Any, Any]:
+        if self.named:
+            return np.array([item.number for item in self.named], dtype=np.int64)
+        return np.concatenate([lines for lines, _ in self.spans])
+
+    def _place(self, reject: Reject) -> tuple[int, Place]:
+        number = reject.record
+        if self.named:
+            item = self.named[number]
+            return item.number, Place(reject.reason, reject.detail, item.place, item.offset, item.digest)
+        for lines, block in self.spans:
+            if number < len(lines):
+                line = int(lines[number])
+                offset, raw = _line_of(block, line)
+                return line, Place(reject.reason, reject.detail, f"line {line}", offset, sha256(raw).digest())
+            number -= len(lines)
+        raise IndexError(f"no record {reject.record} in this group")
+
+
+def _line_of(block: Block, line: int) -> tuple[int, bytes]:
+    start = 0
+    for _ in range(line - block.first_line):
+        start = block.data.index(b"\n", start) + 1
+    end = block.data.find(b"\n", start)
+    return block.offset + start, block.data[start : end if end >= 0 else None]
+
+
+def _line_groups(path: Path, source: ColumnSource, context: Context) -> Iterator[_Records]:
+    records, variant = _Records(), 0
+    try:
+        for block in streams.line_blocks(path):
+            if isinstance(block, OversizedLine):
+                _take(oversized(block), source, context, records, [])
+                continue
+            found = _fast(block, source, variant)
+            if found is None:
+                _slow(block, source, context, records)
+            else:
+                table, variant = found
+                records.tables.append(table)
+                records.spans.append((np.arange(block.first_line, block.first_line + len(table)), block))
+                records.read += len(table)
+            if len(records) >= GROUP_ROWS:
+                yield records
+                records = _Records()
+    except Truncated as truncated:
+        _truncate(records, truncated)
+    yield records
+
+
+def _truncate(records: _Records, truncated: Truncated) -> None:
+    """The stream broke off: what it left of a record is a reject, and the group says so."""
+    reason, rest = truncated.args
+    records.truncated = reason
+    if rest.data:
+        records.read += 1
+        digest = sha256(rest.data).digest()
+        item = Item(f"line {rest.first_line}", rest.first_line, rest.offset, digest, {})
+        records.reject(Rejected("truncated_stream", reason), item)
+
+
+def _fast(block: Block, source: ColumnSource, variant: int) -> tuple[pa.Table, int] | None:
+    """The block as one table, or None when its lines must be read one by one.
+
+    pyarrow lets invalid UTF-8 and NUL pass, and reads two objects on one line or one over two lines: such a block is
+    not taken, so that row numbers are line numbers. What both ways take, they take alike.
+    """
+    data = block.data
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    closed = data.count(b"}\n") + data.endswith(b"}")
+    opened = data.count(b"\n{") + data.startswith(b"{")
+    if closed != lines or opened != lines or b"\x00" in data or b"\\u0000" in data:
+        return None
+    if not data.isascii():
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+    order = [variant, *(number for number in range(len(source.schemas)) if number != variant)]
+    for number in order:
+        options = pj.ParseOptions(explicit_schema=source.schemas[number], unexpected_field_behavior="ignore")
+        try:
+            table = pj.read_json(
+                pa.BufferReader(data), pj.ReadOptions(use_threads=False, block_size=len(data) + 1), options
+            )
+        except pa.ArrowInvalid:
+            continue
+        # A row whose first column, the id, is empty is of another variant: fields it does not know are ignored.
+        if len(table) == lines and table.schema.equals(source.schemas[number]) and not table.column(0).null_count:
+            return table, number
+    return None
+
+
+def _slow(block: Block, source: ColumnSource, context: Context, records: _Records) -> None:
+    """Read a block line by line: each bad line is rejected for itself."""
+    fitted: list[tuple[int, Record]] = []
+    lines: list[int] = []
+    for item in block_items(block, source):
+        _take(item, source, context, records, fitted)
+        lines += [item.number] * (len(fitted) - len(lines))
+    records.tables += _tables(fitted, source)
+    records.spans.append((np.array(lines, dtype=np.int64), block))
+
+
+def _fit_any(record: Record, source: ColumnSource) -> tuple[int, Record]:
+    first: Rejected | None = None
+    for number, schema in enumerate(source.schemas):
+        if record.get(schema[0].name) is None:
+            continue
+        try:
+            return number, fit(record, schema, e_notation=source.e_notation)
+        except Rejected as rejected:
+            first = first or rejected
+    raise first or Rejected("unknown_shape", "no id")
+
+
+def _tables(fitted: list[tuple[int, Record]], source: ColumnSource) -> list[pa.Table]:
+    """One table per run of rows that fit the same variant, in their order."""
+    return [
+        pa.Table.from_pylist([row for _, row in run], schema=source.schemas[number])
+        for number, run in groupby(fitted, key=lambda item: item[0])
+    ]
+
+
+def _take(item: Item, source: Source, context: Context, records: _Records, fitted: list[tuple[int, Record]]) -> None:
+    """Read one record: fit it to the schemas of a ColumnSource, or let a RowSource make its usage rows."""
+    records.read += 1
+    try:
+        if isinstance(item.record, Rejected):
+            raise item.record
+        if isinstance(source, ColumnSource):
+            fitted.append(_fit_any(item.record, source))
+            return
+        assert isinstance(source, RowSource)
+        if key := given_twice(item.record):
+            raise Rejected("unknown_shape", f"{key[:100]} is given twice")
+        rows = [_storable(row) for row in source.row(item.record, context)]
+    except Rejected as rejected:
+        records.reject(rejected, item)
+    except Skip as skip:
+        records.skipped[str(skip)] += 1
+    else:
+        if not rows:
+            records.skipped["no_usage"] += 1
+            return
+        records.read += len(rows) - 1  # a record of several calls counts as so many
+        records.rows.extend({**row, "record": len(records.named)} for row in rows)
+        records.named.append(item._replace(record={}))
+
+
+def _storable(row: Record) -> Record:
+    for name, value in row.items():
+        if isinstance(value, str):
+            require_text(value, name)
+        elif value is not None and name in _TEXTS:
+            raise Rejected("unknown_shape", f"{name} is a {type(value).__name__}, not a text")
+    return row
+
+
+_TEXTS = frozenset(field.name for field in USAGE_SCHEMA if pa.types.is_string(field.type))
+
+
+def _item_groups(items: Iterator[Item], source: Source, context: Context) -> Iterator[_Records]:
+    records, fitted = _Records(), list[tuple[int, Record]]()
+    try:
+        for item in items:
+            before = len(fitted)
+            _take(item, source, context, records, fitted)
+            if len(fitted) > before:
+                records.named.append(item._replace(record={}))
+            if records.read >= GROUP_ROWS:
+                yield _with_tables(records, fitted, source)
+                records, fitted = _Records(), []
+    except Truncated as truncated:
+        _truncate(records, truncated)
+    yield _with_tables(records, fitted, source)
+
+
+def _with_tables(records: _Records, fitted: list[tuple[int, Record]], source: Source) -> _Records:
+    if isinstance(source, ColumnSource):
+        records.tables += _tables(fitted, source)
+    return records

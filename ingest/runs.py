@@ -1,0 +1,79 @@
+"""Runs: one attempt to read one input, with a lease that a dead process cannot keep and a fence it cannot pass."""
+
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
+
+from ingest.models import IngestRun, Quarantine
+from ingest.reading import Place
+
+LEASE = timedelta(minutes=5)
+
+
+class FenceLost(Exception):
+    """Somebody ended this run after its lease had passed; nothing more of it is committed."""
+
+
+def database_now() -> datetime:
+    """The database's clock: leases and default observation times use no other."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+        return now
+
+
+def start(*, source: str, account: str, input_name: str, observed_at: datetime | None) -> IngestRun:
+    """Open a run; expired runs of the same source and account are ended first."""
+    reap()
+    now = database_now()
+    return IngestRun.objects.create(
+        source=source, account=account, input_name=input_name[:500], observed_at=observed_at or now, heartbeat_at=now,
+        lease_until=now + LEASE, fence=uuid.uuid4(),
+    )  # fmt: skip
+
+
+def reap() -> int:
+    """End runs whose lease has passed. What they committed stays; a retry completes it."""
+    return IngestRun.objects.filter(state=IngestRun.State.RUNNING, lease_until__lt=Now()).update(
+        state=IngestRun.State.FAILED, reason="lease expired", finished_at=Now()
+    )
+
+
+def advance(run: IngestRun, counts: dict[str, int], *, skipped: Counter[str]) -> None:
+    """Add counts and renew the lease, in the transaction of a batch. Raises FenceLost."""
+    run.skipped = dict(Counter(run.skipped) + skipped)
+    updated = IngestRun.objects.filter(pk=run.pk, fence=run.fence, state=IngestRun.State.RUNNING).update(
+        heartbeat_at=Now(), lease_until=Now() + LEASE, skipped=run.skipped,
+        **{name: F(name) + count for name, count in counts.items()},
+    )  # fmt: skip
+    if not updated:
+        raise FenceLost(f"run {run.pk} was ended by another process")
+
+
+def quarantine(run: IngestRun, places: Sequence[Place]) -> None:
+    """Record rejects, without their content."""
+    Quarantine.objects.bulk_create(
+        [
+            Quarantine(
+                run=run, reason=place.reason, detail=place.detail[:200], place=place.place[:200],
+                byte_offset=place.offset, sha256=place.digest,
+            )
+            for place in places
+        ]
+    )  # fmt: skip
+
+
+def finish(run: IngestRun, state: str, *, reason: str = "", **values: Any) -> None:
+    """Close the run. Raises FenceLost."""
+    updated = IngestRun.objects.filter(pk=run.pk, fence=run.fence, state=IngestRun.State.RUNNING).update(
+        state=state, reason=reason[:500], finished_at=Now(), **values
+    )
+    if not updated:
+        raise FenceLost(f"run {run.pk} was ended by another process")
+    run.refresh_from_db()

@@ -1,0 +1,71 @@
+"""Reads of ingest: the price book in force, usage keys, quarantine."""
+
+from collections.abc import Iterable
+from datetime import date
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from django.db.models import Count
+
+from finops.periods import Period
+from ingest.calc.book import PriceBook
+from ingest.calc.prices import PRICE_SCHEMA
+from ingest.calc.usage import DIMENSIONS
+from ingest.models import FactDay, Price, PriceBookVersion, Quarantine, UsageKey
+
+
+class LoadedBook(NamedTuple):
+    """The prices in force. ``ids[n]`` is the database id of the book's row n."""
+
+    book: PriceBook
+    ids: tuple[int, ...]
+
+
+def price_book() -> LoadedBook:
+    """All live prices as one book; kept in memory until a version is loaded."""
+    versions = tuple(PriceBookVersion.objects.filter(live=True).order_by("book").values_list("id", "content_hash"))
+    return _price_book(versions)
+
+
+@lru_cache(maxsize=2)
+def _price_book(versions: tuple[tuple[int, str], ...]) -> LoadedBook:
+    live = [version for version, _ in versions]
+    names = PRICE_SCHEMA.names
+    rows = list(Price.objects.filter(version__in=live).order_by("id").values_list("id", *names))
+    columns = list(zip(*rows, strict=True)) if rows else [()] * (len(names) + 1)
+    table = pa.Table.from_arrays(
+        [pa.array(values, field.type) for values, field in zip(columns[1:], PRICE_SCHEMA, strict=True)],
+        schema=PRICE_SCHEMA,
+    )
+    providers = [
+        provider
+        for matching in PriceBookVersion.objects.filter(id__in=live).order_by("book").values_list("matching", flat=True)
+        for provider in matching.get("providers", [])
+    ]
+    return LoadedBook(PriceBook(table, providers), tuple(columns[0]))
+
+
+def key_dimensions(key_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Usage key id -> its dimensions (tags as a dict)."""
+    names = ("id", "layer", "source", *DIMENSIONS)
+    rows = UsageKey.objects.filter(id__in=list(key_ids)).values_list(*names)
+    return {row[0]: dict(zip(names[1:], row[1:], strict=True)) for row in rows.iterator()}
+
+
+def quarantine_of(run_id: int) -> list[dict[str, Any]]:
+    """Quarantined records of a run with place and reason, in the order they were found."""
+    rows = Quarantine.objects.filter(run_id=run_id).order_by("id")
+    return [dict(row) for row in rows.values("reason", "detail", "place", "byte_offset")]
+
+
+def quarantine_counts(run_id: int) -> dict[str, int]:
+    """Reason -> number of quarantined records of a run."""
+    rows = Quarantine.objects.filter(run_id=run_id).values("reason").annotate(count=Count("id")).order_by("reason")
+    return dict(rows.values_list("reason", "count"))
+
+
+def days_with_facts(period: Period) -> list[date]:
+    """Charge dates of a period that hold facts, or may."""
+    days = FactDay.objects.filter(charge_date__gte=period.start, charge_date__lt=period.end)
+    return list(days.order_by("charge_date").values_list("charge_date", flat=True))

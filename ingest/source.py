@@ -1,0 +1,102 @@
+"""The contract of a source: one file in ``ingest/sources/`` defines one, and nothing else needs editing.
+
+A source turns raw records into the usage table of ``ingest.calc.usage``. It declares where its figures stand in the
+layers of truth and how its records are identified, and never touches the database, prices or teams.
+"""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, NamedTuple
+
+import pyarrow as pa
+
+from ingest.calc.mapping import FieldMapping, parse_mapping
+from ingest.calc.reasons import Reject
+
+Record = dict[str, Any]
+
+
+class NotThisKind(Exception):
+    """The input is not of this kind at all; the import is refused and nothing is kept."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a source may know about the import besides the record."""
+
+    at: datetime | None = None  # --at: the time of records that carry none
+    observed_at: datetime | None = None
+    mapping: Any = None  # the generic source's FieldMapping; given as data, it is checked here (MappingError)
+    tag_keys: frozenset[str] = frozenset()
+    dropped_tags: Counter[str] = field(default_factory=Counter)
+    state: dict[str, Any] = field(default_factory=dict)  # a source's own, for the length of one import
+
+    def __post_init__(self) -> None:
+        """Raises MappingError for a mapping that is wrong."""
+        if self.mapping is not None and not isinstance(self.mapping, FieldMapping):
+            object.__setattr__(self, "mapping", parse_mapping(self.mapping))
+
+
+class Parsed(NamedTuple):
+    """A group of records, read: usage rows (USAGE_SCHEMA), rejects, and counts of records that are no usage."""
+
+    usage: pa.Table
+    rejects: list[Reject]
+    skipped: Counter[str]
+
+
+class Source(ABC):
+    """One kind of input. Subclasses are ColumnSource (fast path over Arrow columns) or RowSource (record by record)."""
+
+    kind: ClassVar[str]
+    layer: ClassVar[str]  # invoice, cost_report, provider_usage, gateway, trace or meter
+    restates: ClassVar[bool] = False  # its records may be said again with other figures (buckets)
+    e_notation: ClassVar[bool] = False  # counts may be written 1e3
+    scopes: ClassVar[tuple[str, ...]] = ()  # charge scopes it covers
+    issuer_zone: ClassVar[str] = "UTC"  # the clock of charge_date
+    re_read_days: ClassVar[int] = 3
+
+    def layer_in(self, context: Context) -> str:  # noqa: ARG002
+        """The layer of this import; only a source whose input may stand in several says another than ``layer``."""
+        return self.layer
+
+    def columns(self, names: Sequence[str], context: Context) -> None:  # noqa: B027  most sources accept any
+        """Called once with the headings of a CSV or the columns of a Parquet file. Raises NotThisKind."""
+
+    def is_page(self, document: Any) -> bool:
+        """Whether a JSON value is a page (a document with many records) rather than one record."""
+        return isinstance(document, list)
+
+    def records(self, document: Any) -> Iterator[tuple[str, Record]]:
+        """The records of a page with their JSON pointers. Raises NotThisKind for a document of another kind."""
+        items = document if isinstance(document, list) else [document]
+        for index, item in enumerate(items):
+            yield (f"/{index}" if isinstance(document, list) else ""), item
+
+
+class ColumnSource(Source):
+    """A source whose records fit an Arrow schema, so that whole blocks are read at once."""
+
+    schemas: ClassVar[tuple[pa.Schema, ...]]  # variants of the record, tried in this order
+
+    @abstractmethod
+    def usage(self, table: pa.Table, context: Context) -> Parsed:
+        """Usage rows of records given as a table of one of ``schemas``; ``record`` numbers are the rows' positions."""
+
+
+class RowSource(Source):
+    """A source whose records are read one at a time."""
+
+    @abstractmethod
+    def row(self, record: Record, context: Context) -> list[Record]:
+        """Usage rows (columns of USAGE_SCHEMA, missing ones NULL) of one record.
+
+        An empty list means: no usage (raise ``Skip`` to name why). Raises Rejected.
+        """
+
+
+class Skip(Exception):
+    """This record is no usage (a heartbeat, a parent span); it is counted under the given reason."""

@@ -1,0 +1,154 @@
+"""From batches to committed facts: the database half of an import, on a thread and connection of its own."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from django.db import transaction
+
+from finops.tokens import TOKEN_CLASSES
+from ingest import facts, runs
+from ingest.calc.batch import Batch, fact_columns
+from ingest.calc.copyrows import Column
+from ingest.calc.usage import MONEY, ints
+from ingest.classification import Classifier, changed_tiers, classify_batch
+from ingest.keys import Keys
+from ingest.models import IngestRun
+from ingest.reading import Place
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+_EPOCH = date(1970, 1, 1).toordinal()
+EPOCH_2000 = 946_684_800
+
+
+@dataclass
+class Delivery:
+    """What the reading half hands over for one transaction."""
+
+    batch: Batch | None
+    places: list[Place] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    read: int = 0
+
+
+class Writer:
+    """Writes the batches of one run, each in one transaction with its counts, quarantine and dirty marks."""
+
+    def __init__(self, run: IngestRun, keys: Keys, classifier: Classifier, *, restates: bool) -> None:
+        self.run, self.keys, self.classifier, self.restates = run, keys, classifier, restates
+        self.staging = False  # since the first known fact: direct COPY would fail again and leave dead rows
+        self.kept: list[pa.Table] = []  # sums of what was stored or changed, for the run's totals
+
+    def write(self, delivery: Delivery) -> None:
+        """Commit one delivery. Raises FenceLost when the run has been taken over, and database errors."""
+        batch = delivery.batch
+        if batch is not None:
+            delivery.places += [_conflict(record) for record in batch.conflicts]
+        counts = {"read": delivery.read, "quarantined": len(delivery.places)}
+        if batch is None or not len(batch):
+            with transaction.atomic():
+                runs.advance(
+                    self.run, counts | {"duplicate": batch.duplicates if batch else 0}, skipped=delivery.skipped
+                )
+                runs.quarantine(self.run, delivery.places)
+            return
+        days = batch.dates()
+        facts.prepare_days(days)
+        key_ids, slot_ids = self.keys.key_ids(batch), self.keys.slot_ids(batch)
+        tiers = classify_batch(self.classifier, batch)
+        observed = int(self.run.observed_at.timestamp()) - EPOCH_2000
+        columns = fact_columns(
+            batch, run_id=self.run.pk, observed_at=observed, key_ids=key_ids, slot_ids=slot_ids, tiers=tiers
+        )
+        with transaction.atomic():
+            facts.lock_days(days, self.classifier.look_back)
+            traced = np.unique(batch.query_id[batch.has_query])
+            known = facts.known_queries(traced, days, self.classifier.look_back) if len(traced) else traced
+            written = self._store(columns, len(batch))
+            touched = np.concatenate([written.inserted, written.changed])
+            records = ints(batch.usage, "record")
+            delivery.places += [_conflict(int(records[position])) for position in written.conflicts]
+            slices = {(int(day), int(key)) for day, key in _distinct(batch.charge_date[touched], key_ids[touched])}
+            dirty = [(date.fromordinal(day + _EPOCH), key) for day, key in slices]
+            if len(written.changed):
+                dirty += [(row[0], row[1]) for row in facts.former_slices()]
+            facts.write_units(_units(batch, touched), [_place_of(batch, position) for position in written.changed])
+            dirty += self._retier(batch, touched, known, days)
+            facts.mark_dirty(dirty)
+            counts |= {
+                "stored": len(written.inserted), "changed": len(written.changed), "quarantined": len(delivery.places),
+                "duplicate": batch.duplicates + len(batch) - len(touched) - len(written.conflicts),
+            }  # fmt: skip
+            runs.advance(self.run, counts, skipped=delivery.skipped)
+            runs.quarantine(self.run, delivery.places)
+        self.kept.append(_sums(batch, touched, key_ids, slot_ids))
+
+    def _store(self, columns: dict[str, Column], rows: int) -> facts.Written:
+        if not self.staging:
+            if facts.copy_direct(columns, rows):
+                none = np.array([], dtype=np.int64)
+                return facts.Written(np.arange(rows), none, none)
+            self.staging = True
+        return facts.copy_staged(columns, rows, restates=self.restates)
+
+    def _retier(self, batch: Batch, touched: Ints, known: Ints, days: list[date]) -> list[tuple[date, int]]:
+        """Judge again the queries of which events were there before, and correct the events whose tier changed."""
+        mine = batch.query_id[touched][batch.has_query[touched]]
+        queries = np.intersect1d(mine, known)
+        if not len(queries):
+            return []
+        look_back = self.classifier.look_back
+        rows = changed_tiers(self.classifier, facts.trace_events(queries, days, look_back))
+        facts.update_tiers([row[:4] for row in rows])
+        return [(row[0], row[4]) for row in rows]
+
+
+def _conflict(record: int) -> Place:
+    return Place("duplicate_conflict", "the same id with other content in this input", f"line {record}", None, b"")
+
+
+def _distinct(*columns: Ints) -> Any:
+    return np.unique(np.stack(columns, axis=1), axis=0).tolist()
+
+
+def _place_of(batch: Batch, position: int) -> tuple[date, UUID]:
+    day = date.fromordinal(int(batch.charge_date[position]) + _EPOCH)
+    return day, UUID(bytes=batch.event_id[position].tobytes())
+
+
+def _units(batch: Batch, touched: Ints) -> list[tuple[date, UUID, int, Any]]:
+    if batch.usage["units"].null_count == len(batch):
+        return []
+    rows = []
+    for position, units in zip(touched, batch.usage["units"].take(pa.array(touched)).to_pylist(), strict=True):
+        for item in units or ():
+            rows.append((*_place_of(batch, position), item["unit"], item["quantity"]))
+    return rows
+
+
+def _sums(batch: Batch, touched: Ints, key_ids: Ints, slot_ids: Ints) -> pa.Table:
+    """Sums of the facts stored or changed, by date, key, slot and the set of classes they use (so counts stay exact)."""
+    usage = batch.usage.take(pa.array(touched)) if len(touched) < len(batch) else batch.usage
+    values = {name: ints(usage, name) for name in TOKEN_CLASSES}
+    used = np.zeros(len(usage), dtype=np.int64)
+    for bit, name in enumerate(TOKEN_CLASSES):
+        used |= (values[name] > 0).astype(np.int64) << bit
+    table = pa.table(
+        {
+            "charge_date": pa.array(batch.charge_date[touched].astype(np.int32)).cast(pa.date32()),
+            "key_id": key_ids[touched], "slot_id": slot_ids[touched], "used": used,
+            "events": np.ones(len(usage), dtype=np.int64), "requests": ints(usage, "requests"),
+            "reported_cost": pc.fill_null(usage["reported_cost"], pa.scalar(0, MONEY)), **values,
+        }
+    )  # fmt: skip
+    names = ["events", "requests", "reported_cost", *TOKEN_CLASSES]
+    summed = table.group_by(["charge_date", "key_id", "slot_id", "used"]).aggregate([(name, "sum") for name in names])
+    columns = [summed[f"{name}_sum"] for name in names]
+    columns[2] = columns[2].cast(MONEY)
+    keys = ["charge_date", "key_id", "slot_id", "used"]
+    return pa.table([*(summed[key] for key in keys), *columns], names=[*keys, *names])
