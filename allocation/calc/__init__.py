@@ -1,0 +1,1 @@
+"""Pure calculation of allocation: frames in, frames out."""

@@ -1,0 +1,76 @@
+"""Charges from the cube: rate it, and make one line per date, usage key, tier, class and price."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from finops.tokens import TOKEN_CLASSES
+from ingest.calc.book import PriceBook
+from ingest.calc.rating_lines import rating_lines
+
+MONEY = pa.decimal128(30, 12)
+CHARGE_KEY = ("charge_date", "key_id", "tier", "tier_estimated", "price_class", "price_row")
+
+
+def rate_cube(
+    cube: pa.Table, book: PriceBook, dimensions: Mapping[int, Mapping[str, Any]], slots: Mapping[int, Any]
+) -> pa.Table:
+    """Ratings: RATED_SCHEMA of the price book with the cube's key columns in place of ``line``.
+
+    The price row is ``price_row`` (NULL: unpriced). Cost of a rating = quantity x rate / unit, rounded half-even once.
+    """
+    rated = book.rate(rating_lines(cube, dimensions, slots))
+    return _with_key(rated, cube)
+
+
+def rate_units(
+    units: pa.Table, book: PriceBook, dimensions: Mapping[int, Mapping[str, Any]], slots: Mapping[int, Any]
+) -> pa.Table:
+    """Ratings of usage that is not tokens: units[cube key, unit (name), quantity decimal]."""
+    return _with_key(book.rate_units(rating_lines(units, dimensions, slots)), units)
+
+
+def _with_key(rated: pa.Table, lines: pa.Table) -> pa.Table:
+    at = rated["line"]
+    columns = {name: lines[name].take(at) for name in ("charge_date", "key_id", "tier", "tier_estimated", "slot_id")}
+    columns["price_class"] = rated["price_class"].cast(pa.string())
+    columns["quantity"] = rated["quantity"].cast(pa.decimal128(38, 12))
+    columns["price_row"] = rated["price_id"]
+    for name in ("list_rate", "list_cost", "proxy_cost", "assumed_standard"):
+        columns[name] = rated[name]
+    columns["currency"] = pc.fill_null(rated["currency"].cast(pa.string()), "USD")
+    return pa.table(columns)
+
+
+def charges(ratings: pa.Table, dimensions: Mapping[int, Mapping[str, Any]]) -> pa.Table:
+    """One charge per date, usage key, tier, class and price: the ratings of all slots that have the same price.
+
+    Out: CHARGE_KEY, currency, list_rate, quantity, list_cost, proxy_cost, sku_id, in a fixed order. Costs sum exactly.
+    """
+    keys = [*CHARGE_KEY, "currency"]
+    grouped = ratings.group_by(keys).aggregate(
+        [("quantity", "sum"), ("list_cost", "sum"), ("proxy_cost", "sum"), ("list_rate", "min")]
+    )
+    columns = {name: grouped[name] for name in keys}
+    columns["list_rate"] = grouped["list_rate_min"]
+    columns["quantity"] = grouped["quantity_sum"].cast(pa.decimal128(38, 12))
+    for name in ("list_cost", "proxy_cost"):
+        columns[name] = grouped[f"{name}_sum"].cast(MONEY)
+    names = {key: _model_name(found) for key, found in dimensions.items()}
+    pairs = zip(columns["key_id"].to_pylist(), columns["price_class"].to_pylist(), strict=True)
+    columns["sku_id"] = pa.array([f"{names[key]}/{price_class}" for key, price_class in pairs], pa.string())
+    table = pa.table(columns)
+    return table.sort_by([(name, "ascending") for name in (*CHARGE_KEY, "currency")])
+
+
+def _model_name(found: Mapping[str, Any]) -> str:
+    return f"{found['provider']}/{found['model_served'] or found['model_requested']}"
+
+
+def is_tokens(price_classes: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which classes count tokens."""
+    mask: np.ndarray[Any, np.dtype[np.bool_]] = pc.is_in(price_classes, pa.array(TOKEN_CLASSES)).to_numpy()
+    return mask

@@ -1,0 +1,248 @@
+"""The invariants, checked on live data: what ``manage.py verify`` runs and the Data health page will show."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+from django.conf import settings
+from django.db import connection
+from django.db.models import Count
+
+from allocation.calc import charges as charging
+from allocation.calc.cube import CUBE_SCHEMA
+from allocation.models import Rating, UsageDaily
+from finops import audit
+from finops.domains import DOMAINS
+from finops.models import AuditEvent
+from ingest import facts
+from ingest.models import DirtySlice, IngestRun, RateSlot
+from ingest.selectors import key_dimensions, price_book
+
+EXAMPLES = 5
+
+
+@dataclass
+class Check:
+    """The outcome of one check: rows looked at, rows that violate it, the first few of them."""
+
+    id: str
+    invariant: int
+    checked: int = 0
+    violations: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing violates it."""
+        return self.violations == 0
+
+    def found(self, rows: list[Any]) -> "Check":
+        """Count violating rows and keep the first as examples."""
+        self.violations += len(rows)
+        self.examples += [_text(row) for row in rows[: EXAMPLES - len(self.examples)]]
+        return self
+
+
+def _text(row: Any) -> str:
+    if isinstance(row, tuple | list):
+        return " ".join(str(value) for value in row)
+    return str(row)
+
+
+def verify() -> list[Check]:
+    """Run every check, in a fixed order. Reads only."""
+    return [check() for check in CHECKS]
+
+
+def _rows(sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
+
+
+def _count(table: str) -> int:
+    return int(_rows(f"SELECT count(*) FROM {table}")[0][0])
+
+
+def classes_disjoint() -> Check:
+    """Saved tokens are not billable too, and the calls of a query agree on its kind and its beginning."""
+    check = Check("classes_disjoint", 1, checked=facts.count_facts())
+    return check.found(facts.mixed_classes()).found(facts.torn_queries(settings.TRACE_LOOK_BACK_DAYS))
+
+
+_NUMERIC = (
+    "SELECT c.relname, a.attname, t.typname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+    "JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type b ON b.oid = t.typbasetype "
+    "WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace = 'public'::regnamespace "
+    "AND a.attnum > 0 AND NOT a.attisdropped "
+    "AND (t.typname IN ('numeric', 'float4', 'float8') OR b.typname IN ('numeric', 'float4', 'float8')) ORDER BY 1, 2"
+)
+
+
+def money_domain() -> Check:
+    """Every numeric column has one of our domains, and every domain still has its bounds."""
+    columns = _rows(_NUMERIC)
+    check = Check("money_domain", 9, checked=len(columns) + len(DOMAINS))
+    check.found([f"{table}.{column} is {kind}" for table, column, kind in columns if kind not in DOMAINS])
+    bounded = {row[0] for row in _rows("SELECT t.typname FROM pg_constraint k JOIN pg_type t ON t.oid = k.contypid")}
+    return check.found([f"domain {name} has no bounds" for name in DOMAINS if name not in bounded])
+
+
+def no_nan() -> Check:
+    """No NaN in any numeric column: one would make every sum NaN."""
+    check = Check("no_nan", 9)
+    for table, column, _ in _rows(_NUMERIC):
+        check.checked += 1
+        check.found(
+            [
+                (table, column, row[0])
+                for row in _rows(f"SELECT ctid::text FROM {table} WHERE {column} = 'NaN' LIMIT 100")
+            ]
+        )
+    return check
+
+
+def conservation() -> Check:
+    """The parts of each charge sum to it, and cost_daily sums to the parts, in every cost column."""
+    check = Check("conservation", 3, checked=_count("charge"))
+    costs = ("list_cost", "contracted_cost", "effective_cost", "billed_cost")
+    differs = " OR ".join(f"sum(a.{name}) IS DISTINCT FROM c.{name}" for name in costs)
+    check.found(
+        _rows(
+            "SELECT c.charge_date, c.id, c.sku_id FROM charge c LEFT JOIN allocated_cost a ON a.charge_id = c.id "
+            "WHERE NOT EXISTS (SELECT 1 FROM ingest_dirtyslice s WHERE s.charge_date = c.charge_date) "
+            f"GROUP BY c.id HAVING {differs} OR sum(a.quantity) IS DISTINCT FROM c.consumed_quantity ORDER BY 1, 2"
+        )
+    )
+    sums = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in costs)
+    parted = ", ".join(f"coalesce(sum(a.{name}), 0) AS {name}" for name in costs)
+    unequal = " OR ".join(f"coalesce(p.{name}, 0) <> coalesce(d.{name}, 0)" for name in costs)
+    return check.found(
+        _rows(
+            f"WITH p AS (SELECT c.charge_date, c.billing_currency, a.cost_centre_id, {parted} FROM allocated_cost a "
+            "JOIN charge c ON c.id = a.charge_id GROUP BY 1, 2, 3), "
+            f"d AS (SELECT charge_date, billing_currency, cost_centre_id, {sums} FROM cost_daily GROUP BY 1, 2, 3) "
+            "SELECT coalesce(p.charge_date, d.charge_date), 'cost_daily', coalesce(p.billing_currency, d.billing_currency) "
+            "FROM p FULL JOIN d ON p.charge_date = d.charge_date AND p.billing_currency = d.billing_currency "
+            f"AND coalesce(p.cost_centre_id, 0) = coalesce(d.cost_centre_id, 0) WHERE ({unequal}) "
+            "AND NOT EXISTS (SELECT 1 FROM ingest_dirtyslice s WHERE s.charge_date = coalesce(p.charge_date, d.charge_date)) "
+            "ORDER BY 1, 3"
+        )
+    )
+
+
+def unpriced_not_zero() -> Check:
+    """Usage without a price has no cost: NULL, never zero, with its quantity kept."""
+    check = Check("unpriced_not_zero", 4, checked=_count("charge"))
+    return check.found(
+        _rows(
+            "SELECT charge_date, id, sku_id FROM charge WHERE charge_category = 'Usage' AND provenance = 'computed' "
+            "AND (sku_price_id = '') <> (list_cost IS NULL) ORDER BY 1, 2"
+        )
+    )
+
+
+def dedup_and_cursor() -> Check:
+    """One event is one fact, on one date."""
+    return Check("dedup_and_cursor", 5, checked=facts.count_facts()).found(facts.repeated_events())
+
+
+def no_orphans() -> Check:
+    """Facts point to keys, slots and runs that exist."""
+    return Check("no_orphans", 5, checked=facts.count_facts()).found(facts.orphans())
+
+
+def layers_not_summed() -> Check:
+    """No billing account has cost from two layers of truth for the same day and provider."""
+    check = Check("layers_not_summed", 6, checked=_count("usage_daily"))
+    return check.found(
+        _rows(
+            "SELECT u.charge_date, k.billing_account, k.provider, string_agg(DISTINCT k.layer, ' + ' ORDER BY k.layer) "
+            "FROM usage_daily u JOIN ingest_usagekey k ON k.id = u.usage_key_id "
+            "GROUP BY 1, 2, 3 HAVING count(DISTINCT k.layer) > 1 ORDER BY 1, 2, 3"
+        )
+    )
+
+
+def cube_equals_facts() -> Check:
+    """The cube is the sum of the facts."""
+    return Check("cube_equals_facts", 5, checked=_count("usage_daily")).found(facts.cube_differences())
+
+
+def ratings_reproduce() -> Check:
+    """Ratings are the cube at the prices in force, and charges are the ratings."""
+    check, loaded = Check("ratings_reproduce", 2), price_book()
+    slots = {slot.pk: slot for slot in RateSlot.objects.all()}
+    dirty = set(DirtySlice.objects.values_list("charge_date", flat=True).distinct())
+    days = UsageDaily.objects.order_by("charge_date").values_list("charge_date", flat=True).distinct()
+    for day in [day for day in days if day not in dirty]:
+        check.found(_rating_differences(day, loaded.book, slots, check))
+    return check.found(
+        _rows(
+            "WITH r AS (SELECT charge_date, usage_key_id, tier, price_class, sum(list_cost) AS cost, sum(quantity) AS q "
+            "FROM rating GROUP BY 1, 2, 3, 4), c AS (SELECT charge_date, usage_key_id, tier, price_class, "
+            "sum(list_cost) AS cost, sum(consumed_quantity) AS q FROM charge WHERE charge_category = 'Usage' "
+            "AND charge_class = '' AND provenance = 'computed' GROUP BY 1, 2, 3, 4) "
+            "SELECT charge_date, usage_key_id, tier, price_class, 'charge' FROM r FULL JOIN c "
+            "USING (charge_date, usage_key_id, tier, price_class) "
+            "WHERE r.cost IS DISTINCT FROM c.cost OR r.q IS DISTINCT FROM c.q ORDER BY 1, 2, 3, 4"
+        )
+    )
+
+
+def _rating_differences(day: Any, book: Any, slots: dict[int, Any], check: Check) -> list[tuple[Any, ...]]:
+    names = ["charge_date", "usage_key_id", "tier", "tier_estimated", "rate_slot_id", *CUBE_SCHEMA.names[5:]]
+    rows = list(UsageDaily.objects.filter(charge_date=day).values_list(*names))
+    cube = pa.Table.from_arrays(
+        [pa.array(values, kind.type) for values, kind in zip(zip(*rows, strict=True), CUBE_SCHEMA, strict=True)],
+        schema=CUBE_SCHEMA,
+    )
+    rated = charging.rate_cube(cube, book, key_dimensions(set(cube["key_id"].to_pylist())), slots)
+    key = ("key_id", "tier", "tier_estimated", "slot_id", "price_class")
+    expected = {
+        place: (quantity, cost)
+        for *place_, quantity, cost in zip(
+            *(rated[name].to_pylist() for name in (*key, "quantity", "list_cost")), strict=True
+        )
+        for place in [tuple(place_)]
+    }
+    stored = {
+        row[:5]: (row[5], row[6])
+        for row in Rating.objects.filter(charge_date=day, price_class__in=_TOKEN_AND_REQUEST).values_list(
+            "usage_key_id", "tier", "tier_estimated", "rate_slot_id", "price_class", "quantity", "list_cost"
+        )
+    }
+    check.checked += len(expected)
+    different = [place for place in expected.keys() | stored.keys() if expected.get(place) != stored.get(place)]
+    return [(day, *place) for place in sorted(different, key=str)]
+
+
+_TOKEN_AND_REQUEST = (*CUBE_SCHEMA.names[11:], "request")
+
+
+def runs_add_up() -> Check:
+    """What a run read is what became of it, and every quarantined record can be found."""
+    runs = IngestRun.objects.exclude(state=IngestRun.State.RUNNING).annotate(kept=Count("quarantine")).order_by("pk")
+    check, wrong = Check("runs_add_up", 5), []
+    for run in runs:
+        check.checked += 1
+        parts = run.stored + run.changed + run.duplicate + run.quarantined + sum(run.skipped.values())
+        if run.read != parts:
+            wrong.append(f"run {run.pk}: read {run.read}, accounted for {parts}")
+        elif run.quarantined != run.kept:
+            wrong.append(f"run {run.pk}: quarantined {run.quarantined}, kept {run.kept}")
+    return check.found(wrong)
+
+
+def audit_chain() -> Check:
+    """Nobody has changed or removed an audit event."""
+    check = Check("audit_chain", 8, checked=AuditEvent.objects.count())
+    return check.found([f"event {number}" for number in audit.broken_links()])
+
+
+CHECKS: tuple[Callable[[], Check], ...] = (
+    classes_disjoint, money_domain, no_nan, conservation, unpriced_not_zero, dedup_and_cursor, no_orphans,
+    layers_not_summed, cube_equals_facts, ratings_reproduce, runs_add_up, audit_chain,
+)  # fmt: skip
