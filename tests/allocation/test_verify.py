@@ -1,0 +1,160 @@
+"""Every check of ``verify`` names exactly the violation that is planted, and nothing on undamaged data."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from allocation import rulebook
+from allocation.derived import refresh
+from allocation.verification import verify
+from finops import audit
+from ingest.services import Import, ingest_file
+from tests.records import payload, write_lines
+
+pytestmark = pytest.mark.usefixtures("ledger")
+
+RULES = [
+    {"id": "r1", "priority": 1, "when": {"tag.team": "search"}, "to": {"shares": {"CC-1": "0.7", "CC-2": "0.3"}}},
+    {"id": "r2", "priority": 2, "when": {"tag.team": "legal"}, "to": {"cost_centre": "CC-3", "team": "contracts"}},
+]
+
+
+@pytest.fixture(autouse=True)
+def priced_month(ledger: None, tmp_path: Path) -> None:
+    rulebook.load(RULES, actor="test")
+    records = [payload(n, trace=f"t{n // 3}", team=("search", "legal", "other")[n % 3], reasoning=5) for n in range(30)]
+    records += [payload("unknown", model="no-such-model"), payload("hit", cache_hit=True), "not a record"]
+    path = tmp_path / "usage.jsonl"
+    write_lines(path, records[:-1])
+    path.write_text(path.read_text() + "{broken\n")
+    ingest_file(Import(path, "litellm"))
+    refresh()
+
+
+def failing() -> dict[str, list[str]]:
+    return {check.id: check.examples for check in verify() if not check.ok}
+
+
+def plant(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
+    assert failing() == {}
+    assert all(check.checked for check in verify())
+
+
+@pytest.mark.parametrize(
+    ("check", "sql", "example"),
+    [
+        (
+            "classes_disjoint",
+            "UPDATE usage_event SET saved_tokens = 7 WHERE event_id = (SELECT min(event_id::text)::uuid FROM usage_event "
+            "WHERE usage_key_id = (SELECT min(id) FROM ingest_usagekey) AND input_uncached > 0);"
+            "UPDATE usage_daily u SET saved_tokens = (SELECT sum(saved_tokens) FROM usage_event e JOIN allocation_tierrule t "
+            "ON t.id = e.tier_rule WHERE e.usage_key_id = u.usage_key_id AND t.tier = u.tier)",
+            "2026-09-08 ",
+        ),
+        (
+            "classes_disjoint",
+            "UPDATE usage_event SET begins = NULL WHERE query_id = (SELECT min(query_id) FROM usage_event); "
+            "UPDATE usage_daily u SET queries = (SELECT count(*) FILTER (WHERE begins) FROM usage_event e "
+            "JOIN allocation_tierrule t ON t.id = e.tier_rule "
+            "WHERE e.usage_key_id = u.usage_key_id AND t.tier = u.tier AND e.rate_slot_id = u.rate_slot_id)",
+            "-",
+        ),
+        ("money_domain", "ALTER TABLE charge ALTER COLUMN list_cost TYPE numeric", "charge.list_cost is numeric"),
+        (
+            "no_nan",
+            "ALTER TABLE finops_fxrate ALTER COLUMN rate TYPE numeric; INSERT INTO finops_fxrate (day, base, quote, rate, source) "
+            "VALUES ('2026-09-01', 'EUR', 'USD', 'NaN', 'test')",
+            "finops_fxrate rate",
+        ),
+        (
+            "conservation",
+            "UPDATE allocated_cost SET effective_cost = effective_cost + 0.000000000001 "
+            "WHERE id = (SELECT min(id) FROM allocated_cost WHERE effective_cost IS NOT NULL)",
+            "2026-09-08 ",
+        ),
+        ("conservation", "DELETE FROM cost_daily WHERE id = (SELECT min(id) FROM cost_daily WHERE effective_cost > 0)", "cost_daily"),
+        (
+            "unpriced_not_zero",
+            "UPDATE charge SET sku_price_id = '' WHERE id = (SELECT min(id) FROM charge WHERE list_cost > 0)",
+            "2026-09-08 ",
+        ),
+        (
+            "dedup_and_cursor",
+            "CREATE TABLE IF NOT EXISTS usage_event_2026_10 PARTITION OF usage_event FOR VALUES FROM ('2026-10-01') TO ('2026-11-01');"
+            "CREATE TEMP TABLE twin AS SELECT * FROM usage_event WHERE query_id IS NOT NULL LIMIT 1;"
+            "UPDATE twin SET charge_date = '2026-10-01', query_id = NULL; INSERT INTO usage_event SELECT * FROM twin; "
+            "INSERT INTO ingest_dirtyslice (charge_date, usage_key_id, at) VALUES ('2026-10-01', 0, now())",
+            "2026, 10, 1",
+        ),
+        (
+            "no_orphans",
+            "UPDATE usage_event SET run_id = 999 WHERE event_id = (SELECT min(event_id::text)::uuid FROM usage_event)",
+            "2026-09-08 ",
+        ),
+        (
+            "layers_not_summed",
+            "UPDATE ingest_usagekey SET layer = 'trace' WHERE id = (SELECT min(id) FROM ingest_usagekey)",
+            "gateway + trace",
+        ),
+        (
+            "cube_equals_facts",
+            "UPDATE usage_daily SET failed = failed + 1 WHERE usage_key_id = (SELECT min(usage_key_id) FROM usage_daily)",
+            "failed",
+        ),
+        (
+            "ratings_reproduce",
+            "UPDATE rating SET list_cost = list_cost + 1 WHERE usage_key_id = (SELECT min(id) FROM ingest_usagekey) "
+            "AND price_class = 'input_uncached'",
+            "input_uncached",
+        ),
+        ("runs_add_up", "UPDATE ingest_ingestrun SET duplicate = duplicate + 1", "run 1: read 33"),
+        ("runs_add_up", "DELETE FROM ingest_quarantine", "run 1: quarantined 1, kept 0"),
+        (
+            "audit_chain",
+            "ALTER TABLE finops_auditevent DISABLE TRIGGER USER; UPDATE finops_auditevent SET actor = 'nobody' WHERE id = 1; "
+            "ALTER TABLE finops_auditevent ENABLE TRIGGER USER",
+            "event 1",
+        ),
+    ],
+)  # fmt: skip
+def test_a_planted_violation_is_found_by_exactly_its_check(check: str, sql: str, example: str) -> None:
+    restore = _numeric_columns()
+    plant(sql)
+    try:
+        found = failing()
+    finally:
+        _restore(restore)
+    if check == "no_nan":  # a NaN can only stand where the domain is gone, which is found too
+        assert found.pop("money_domain") == ["finops_fxrate.rate is numeric"]
+    assert list(found) == [check]
+    assert example in found[check][0]
+
+
+def test_the_audit_trail_refuses_to_be_changed() -> None:
+    from django.db import ProgrammingError
+
+    audit.record(action="test", actor="me", subject="x")
+    for sql in ("UPDATE finops_auditevent SET actor = ''", "DELETE FROM finops_auditevent", "TRUNCATE finops_auditevent"):
+        with pytest.raises(ProgrammingError, match="append-only"):
+            plant(sql)
+
+
+def _numeric_columns() -> list[tuple[str, str, str]]:
+    from allocation.verification import _NUMERIC, _rows
+
+    return [tuple(row) for row in _rows(_NUMERIC)]  # type: ignore[misc]
+
+
+def _restore(columns: list[tuple[str, str, str]]) -> None:
+    """Give changed columns their domain back: DDL outlives the emptying of tables."""
+    now: dict[Any, str] = {(table, column): kind for table, column, kind in _numeric_columns()}
+    for table, column, kind in columns:
+        if now[table, column] != kind:
+            plant(f"UPDATE {table} SET {column} = 1 WHERE {column} = 'NaN'; ALTER TABLE {table} ALTER COLUMN {column} TYPE {kind}")
