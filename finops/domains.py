@@ -5,7 +5,6 @@ excludes NaN and Infinity, and a CHECK on a domain is honoured on partitions and
 constraints and triggers on tables are not all allowed.
 """
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.db import models

@@ -3,3 +3,5 @@
 from django.urls import include, path
 
 urlpatterns = [path("", include("web.urls"))]
+handler404 = "web.api.problems.not_found"
+handler500 = "web.api.problems.server_error"

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ingest import streams
-from ingest.calc.mapping import Numerals
+from ingest.calc.columns import Numerals
 from ingest.calc.reasons import Rejected
 from ingest.calc.records import given_twice, load_json
 from ingest.source import Context, NotThisKind, Record, Source

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import TruncDate
@@ -89,14 +90,21 @@ class Keys:
         """The rate slot id of each fact under the prices in force."""
         models = np.array([self._model(key) for key in batch.keys], dtype=np.int64)[batch.key]
         requests = np.maximum(ints(batch.usage, "requests"), 1)
-        slots = self.book.slots(
-            models, batch.occurred_at, batch.context, requests=requests, charge_date=batch.charge_date
-        )
-        matrix = np.stack([np.asarray(values, dtype=np.int64) for values in slots], axis=1)
-        if (matrix == matrix[0]).all():
-            return np.full(len(batch), self._slot(tuple(matrix[0].tolist())))
-        distinct, index = np.unique(matrix, axis=0, return_inverse=True)
-        return np.array([self._slot(tuple(row)) for row in distinct.tolist()], dtype=np.int64)[index.reshape(-1)]
+        return self.slots_of(models, batch.occurred_at, batch.context, requests, batch.charge_date)
+
+    def slots_of(self, models: Ints, occurred_at: Ints, context: Ints, requests: Ints, charge_date: Ints) -> Ints:
+        """Slot ids of requests: model index in the book, us since 1970, input tokens, requests, days since 1970."""
+        slots = self.book.slots(models, occurred_at, context, requests=requests, charge_date=charge_date)
+        columns = [np.asarray(values, dtype=np.int64) for values in slots]
+        code = np.zeros(len(models), dtype=np.int64)
+        for column in columns:
+            if (column != column[0]).any():
+                numbers, distinct = pd.factorize(column)
+                code = pd.factorize(code * len(distinct) + numbers)[0]
+        first = np.full(int(code.max()) + 1, len(models), dtype=np.int64)
+        np.minimum.at(first, code, np.arange(len(models)))
+        found = [self._slot(tuple(int(column[row]) for column in columns)) for row in first]  # type: ignore[arg-type]
+        return np.array(found, dtype=np.int64)[code]
 
     def _model(self, key: tuple[str, ...]) -> int:
         named = tuple(key[place] for place in _ROLE)
@@ -108,7 +116,7 @@ class Keys:
         if values not in self._slots:
             context, start, end, segment = values
             at = datetime.fromtimestamp(segment / 1e6, UTC) if segment else None
-            with transaction.atomic(durable=True), connection.cursor() as cursor:
+            with transaction.atomic(), connection.cursor() as cursor:
                 cursor.execute(
                     "INSERT INTO ingest_rateslot (context_over, window_start, window_end, segment_from) "
                     "VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",

@@ -6,8 +6,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ingest.calc.columns import FieldMapping, dig
 from ingest.calc.default_mapping import choose
-from ingest.calc.mapping import FieldMapping, dig
 from ingest.calc.reasons import Rejected
 from ingest.calc.usage import check
 from ingest.reading import records_in, usage_of_rows

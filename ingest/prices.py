@@ -12,6 +12,7 @@ from finops import audit
 from ingest.calc.overrides import overrides
 from ingest.calc.prices import PRICE_SCHEMA, Builtin, read_builtin
 from ingest.models import ALL_KEYS, DirtySlice, FactDay, PriceBookVersion
+from ingest.reslot import rebuild_slots
 
 BUILTIN = Path(__file__).parent / "price_book" / "builtin.json.gz"
 
@@ -51,6 +52,8 @@ def load_book(
                 copy.write_row((version.pk, *row))
     audit.record(action="prices.load", actor=actor, subject=f"{book} {content_hash[:12]}", details={"rows": len(rows)})
     _mark_everything()
+    if FactDay.objects.exists():
+        rebuild_slots()
     return version
 
 

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json as pj
 
-from ingest import streams
+from ingest.blocks import parsed_blocks
 from ingest.calc.reasons import Reject, Rejected
-from ingest.calc.records import fit, given_twice, require_text
+from ingest.calc.records import fit, given_twice, storable
 from ingest.calc.usage import USAGE_SCHEMA, check, usage_table
 from ingest.items import Item, block_items, csv_items, document_items, line_items, oversized, parquet_items
 from ingest.shapes import shape
@@ -152,17 +151,15 @@ def _line_of(block: Block, line: int) -> tuple[int, bytes]:
 
 
 def _line_groups(path: Path, source: ColumnSource, context: Context) -> Iterator[_Records]:
-    records, variant = _Records(), 0
+    records = _Records()
     try:
-        for block in streams.line_blocks(path):
+        for block, table in parsed_blocks(path, source):
             if isinstance(block, OversizedLine):
                 _take(oversized(block), source, context, records, [])
                 continue
-            found = _fast(block, source, variant)
-            if found is None:
+            if table is None:
                 _slow(block, source, context, records)
             else:
-                table, variant = found
                 records.tables.append(table)
                 records.spans.append((np.arange(block.first_line, block.first_line + len(table)), block))
                 records.read += len(table)
@@ -183,38 +180,6 @@ def _truncate(records: _Records, truncated: Truncated) -> None:
         digest = sha256(rest.data).digest()
         item = Item(f"line {rest.first_line}", rest.first_line, rest.offset, digest, {})
         records.reject(Rejected("truncated_stream", reason), item)
-
-
-def _fast(block: Block, source: ColumnSource, variant: int) -> tuple[pa.Table, int] | None:
-    """The block as one table, or None when its lines must be read one by one.
-
-    pyarrow lets invalid UTF-8 and NUL pass, and reads two objects on one line or one over two lines: such a block is
-    not taken, so that row numbers are line numbers. What both ways take, they take alike.
-    """
-    data = block.data
-    lines = data.count(b"\n") + (not data.endswith(b"\n"))
-    closed = data.count(b"}\n") + data.endswith(b"}")
-    opened = data.count(b"\n{") + data.startswith(b"{")
-    if closed != lines or opened != lines or b"\x00" in data or b"\\u0000" in data:
-        return None
-    if not data.isascii():
-        try:
-            data.decode("utf-8")
-        except UnicodeDecodeError:
-            return None
-    order = [variant, *(number for number in range(len(source.schemas)) if number != variant)]
-    for number in order:
-        options = pj.ParseOptions(explicit_schema=source.schemas[number], unexpected_field_behavior="ignore")
-        try:
-            table = pj.read_json(
-                pa.BufferReader(data), pj.ReadOptions(use_threads=False, block_size=len(data) + 1), options
-            )
-        except pa.ArrowInvalid:
-            continue
-        # A row whose first column, the id, is empty is of another variant: fields it does not know are ignored.
-        if len(table) == lines and table.schema.equals(source.schemas[number]) and not table.column(0).null_count:
-            return table, number
-    return None
 
 
 def _slow(block: Block, source: ColumnSource, context: Context, records: _Records) -> None:
@@ -260,7 +225,7 @@ def _take(item: Item, source: Source, context: Context, records: _Records, fitte
         assert isinstance(source, RowSource)
         if key := given_twice(item.record):
             raise Rejected("unknown_shape", f"{key[:100]} is given twice")
-        rows = [_storable(row) for row in source.row(item.record, context)]
+        rows = [storable(row) for row in source.row(item.record, context)]
     except Rejected as rejected:
         records.reject(rejected, item)
     except Skip as skip:
@@ -272,18 +237,6 @@ def _take(item: Item, source: Source, context: Context, records: _Records, fitte
         records.read += len(rows) - 1  # a record of several calls counts as so many
         records.rows.extend({**row, "record": len(records.named)} for row in rows)
         records.named.append(item._replace(record={}))
-
-
-def _storable(row: Record) -> Record:
-    for name, value in row.items():
-        if isinstance(value, str):
-            require_text(value, name)
-        elif value is not None and name in _TEXTS:
-            raise Rejected("unknown_shape", f"{name} is a {type(value).__name__}, not a text")
-    return row
-
-
-_TEXTS = frozenset(field.name for field in USAGE_SCHEMA if pa.types.is_string(field.type))
 
 
 def _item_groups(items: Iterator[Item], source: Source, context: Context) -> Iterator[_Records]:

@@ -119,7 +119,9 @@ def ingest_file(job: Import) -> IngestRun:
         raise Refused(f"{job.path.name}: {bomb}") from None
     run = runs.start(source=job.kind, account=job.account, input_name=job.path.name, observed_at=job.observed_at)
     latest = round((runs.database_now() + FUTURE).timestamp() * 1e6)
-    writer = Writer(run, Keys(source.layer, source.kind, price_book()), current_classifier(), restates=source.restates)
+    writer = Writer(
+        run, Keys(source.layer_in(context), source.kind, price_book()), current_classifier(), restates=source.restates
+    )
     try:
         _pump(_deliveries(job, source, context, latest), writer, job.progress)
     except (Bomb, NotThisKind, Refused) as refusal:
@@ -144,13 +146,14 @@ def run_committed(run: IngestRun) -> bool:
 
 def _finish(run: IngestRun, writer: Writer, context: Context, state: str, reason: str) -> IngestRun:
     notes: dict[str, Any] = {}
-    if context.state.get("identity"):
-        run.identity = context.state["identity"]
     if context.dropped_tags:
         notes["dropped_tags"] = dict(context.dropped_tags.most_common(50))
     if writer.keys.folded:
         notes["folded_keys"] = writer.keys.folded
-    runs.finish(run, state, reason=reason, totals=run_totals(writer.kept, writer.keys.book), notes=notes)
+    identity = context.state.get("identity", run.identity)
+    runs.finish(
+        run, state, reason=reason, identity=identity, totals=run_totals(writer.kept, writer.keys.book), notes=notes
+    )
     return run
 
 

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import pyarrow as pa
 
-from ingest.calc.mapping import FieldMapping, parse_mapping
+from ingest.calc.columns import FieldMapping
+from ingest.calc.mapping import parse_mapping
 from ingest.calc.reasons import Reject
 
 Record = dict[str, Any]

@@ -73,8 +73,8 @@ class Writer:
             touched = np.concatenate([written.inserted, written.changed])
             records = ints(batch.usage, "record")
             delivery.places += [_conflict(int(records[position])) for position in written.conflicts]
-            slices = {(int(day), int(key)) for day, key in _distinct(batch.charge_date[touched], key_ids[touched])}
-            dirty = [(date.fromordinal(day + _EPOCH), key) for day, key in slices]
+            slices = np.unique(batch.charge_date[touched] << 32 | key_ids[touched]).tolist()
+            dirty = [(date.fromordinal((code >> 32) + _EPOCH), code & 0xFFFFFFFF) for code in slices]
             if len(written.changed):
                 dirty += [(row[0], row[1]) for row in facts.former_slices()]
             facts.write_units(_units(batch, touched), [_place_of(batch, position) for position in written.changed])
@@ -109,11 +109,7 @@ class Writer:
 
 
 def _conflict(record: int) -> Place:
-    return Place("duplicate_conflict", "the same id with other content in this input", f"line {record}", None, b"")
-
-
-def _distinct(*columns: Ints) -> Any:
-    return np.unique(np.stack(columns, axis=1), axis=0).tolist()
+    return Place("duplicate_conflict", "the same id with other content in this input", f"record {record}", None, b"")
 
 
 def _place_of(batch: Batch, position: int) -> tuple[date, UUID]:
@@ -126,8 +122,7 @@ def _units(batch: Batch, touched: Ints) -> list[tuple[date, UUID, int, Any]]:
         return []
     rows = []
     for position, units in zip(touched, batch.usage["units"].take(pa.array(touched)).to_pylist(), strict=True):
-        for item in units or ():
-            rows.append((*_place_of(batch, position), item["unit"], item["quantity"]))
+        rows += [(*_place_of(batch, position), item["unit"], item["quantity"]) for item in units or ()]
     return rows
 
 

@@ -27,6 +27,7 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
 
         load_builtin(actor="test")
         load_default(actor="test")
+        empty_ledger()  # the audit trail of the set-up
     yield
     with django_db_blocker.unblock():
         teardown_databases(made, verbosity=0)

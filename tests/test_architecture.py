@@ -17,7 +17,9 @@ def sources(*folders: str) -> list[Path]:
 
 
 def test_no_file_is_longer_than_300_lines() -> None:
-    long = {str(p.relative_to(ROOT)): n for p in sources(*PACKAGES, "tests") if (n := len(p.read_text().splitlines())) > 300}
+    long = {
+        str(p.relative_to(ROOT)): n for p in sources(*PACKAGES, "tests") if (n := len(p.read_text().splitlines())) > 300
+    }
     assert long == {}
 
 
@@ -66,7 +68,11 @@ def test_files_name_no_package_index_and_no_path_of_a_machine() -> None:
     offenders = []
     for name in listed.splitlines():
         path = ROOT / name
-        if path.suffix in {".py", ".md", ".toml", ".yml", ".yaml", ".lock", ".txt", ""} and path.is_file() and path != Path(__file__):
+        if (
+            path.suffix in {".py", ".md", ".toml", ".yml", ".yaml", ".lock", ".txt", ""}
+            and path.is_file()
+            and path != Path(__file__)
+        ):
             text = path.read_text(encoding="utf-8", errors="ignore")
             offenders += [f"{name}: {found[0]}" for found in here.finditer(text)]
     assert offenders == []

@@ -191,7 +191,8 @@ class Classifier:
             applies = np.ones(count, dtype=bool)
             if rule.model_class:
                 globs = self.policy.model_classes[rule.model_class]
-                of_class = np.array([any(fnmatchcase(_bare(m), g) for g in globs) for m in events.models], dtype=bool)
+                known = {model: any(fnmatchcase(_bare(model), glob) for glob in globs) for model in set(events.models)}
+                of_class = np.array([known[model] for model in events.models], dtype=bool)
                 applies = _any(of_class[events.key], group, count) & ~_any(events.reasoning_known, group, count)
             for condition in rule.conditions:
                 value = features[condition.feature]

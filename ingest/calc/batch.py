@@ -40,8 +40,8 @@ class Batch:
 
     @property
     def context(self) -> Ints:
-        """Context tokens per call; 0 for buckets, whose calls' contexts are not known."""
-        return np.where(pc.fill_null(self.usage["bucket"], False).to_numpy(), 0, context_tokens(self.usage))
+        """Context tokens per call; 0 for a bucket of several, whose calls' contexts are not known."""
+        return np.where(ints(self.usage, "requests") > 1, 0, context_tokens(self.usage))
 
     def dates(self) -> list[date]:
         """Distinct charge dates."""

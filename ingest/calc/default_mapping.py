@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from ingest.calc.mapping import FieldMapping, parse_mapping
+from ingest.calc.columns import FieldMapping
+from ingest.calc.mapping import parse_mapping
 
 _PROVIDERS = {
     "gpt-": "openai", "chatgpt-": "openai", "o1": "openai", "o3": "openai", "o4": "openai", "text-embedding-": "openai",

@@ -229,8 +229,7 @@ def _cost(book: PriceIndex, counts: Any, price: Any, valid: Any) -> Any:
 
 
 def _decimals(steps: Any) -> list[Any]:
-    from_steps = from_words(np.stack([steps, steps >> 63], axis=1))
-    return from_steps.to_pylist()
+    return list(from_words(np.stack([steps, steps >> 63], axis=1)).to_pylist())
 
 
 def _rate_column(book: PriceIndex, price: Any, valid: Any) -> Any:

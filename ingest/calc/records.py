@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from ingest.calc.reasons import Rejected
+from ingest.calc.usage import USAGE_SCHEMA
 from ingest.calc.values import MAX_INT64, NumberText, count, decimal
 
 _WIDE = Context(prec=76, rounding=ROUND_HALF_EVEN)
@@ -166,6 +167,19 @@ def require_text(value: str, name: str) -> None:
     """Raises Rejected for a text with a NUL or a lone surrogate: neither can be stored, and Arrow stops at the latter."""
     if _UNSTORABLE.search(value):
         raise Rejected("bad_utf8", f"{name} holds a lone surrogate or a NUL")
+
+
+_TEXTS = frozenset(field.name for field in USAGE_SCHEMA if pa.types.is_string(field.type))
+
+
+def storable(row: dict[str, Any]) -> dict[str, Any]:
+    """A usage row whose texts are texts that can be stored. Raises Rejected."""
+    for name, value in row.items():
+        if isinstance(value, str):
+            require_text(value, name)
+        elif value is not None and name in _TEXTS:
+            raise Rejected("unknown_shape", f"{name} is a {type(value).__name__}, not a text")
+    return row
 
 
 def _nested(value: Any, type_: pa.DataType, name: str, e_notation: bool) -> Any:

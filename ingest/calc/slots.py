@@ -79,6 +79,12 @@ def slots(
     return result
 
 
+def conditional(book: PriceIndex) -> Any:
+    """Per model of the book whether its requests need a slot of their own: context bands, windows or changes in a day."""
+    known = _conditions(book)
+    return (known.banded > 0) | (known.windowed > 0) | (known.dated > 0)
+
+
 _SPAN = 1 << 41  # more than any context; thresholds of one model stay below it
 
 

@@ -35,7 +35,7 @@ USAGE_SCHEMA = pa.schema(
         *((name, pa.string()) for name in DIMENSIONS),  # tags: canonical JSON, see identity.canonical_tags
         ("requests", pa.int64()),
         ("failed", pa.int64()),
-        ("bucket", pa.bool_()),  # an aggregate of a provider: no context band, tier by averages
+        ("bucket", pa.bool_()),  # an aggregate of a provider
         ("agent", pa.string()),
         ("tool_calls", pa.int64()),
         ("flags", pa.int64()),

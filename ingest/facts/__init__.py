@@ -32,7 +32,9 @@ from ingest.facts.store import (
     lock_days,
     mark_dirty,
     prepare_days,
+    slot_events,
     trace_events,
+    update_slots,
     update_tiers,
     write_units,
 )
@@ -56,11 +58,13 @@ __all__ = [
     "prepare_days",
     "query_costs_of_day",
     "repeated_events",
+    "slot_events",
     "sums_of_day",
     "take_dirty_keys",
     "torn_queries",
     "trace_events",
     "unit_sums_of_day",
+    "update_slots",
     "update_tiers",
     "write_units",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 from django.db import connection, transaction
 from psycopg import errors
 
-from finops.tokens import TOKEN_CLASSES
+from finops.tokens import ALL_INPUT_CLASSES, TOKEN_CLASSES
 from ingest.calc.copyrows import Column, encode
 from ingest.facts.statement import rows
 from ingest.models import FACT_COLUMNS
@@ -75,14 +75,14 @@ def lock_days(days: Sequence[date], look_back: int) -> None:
 def known_queries(query_ids: Ints, days: Sequence[date], look_back: int) -> Ints:
     """Those of the (distinct) queries that already have an event within the look-back of the given days."""
     first, last = min(days) - timedelta(days=look_back), max(days) + timedelta(days=look_back)
-    found: set[int] = set()
+    found, wanted = set[int](), _array(query_ids)
     with connection.cursor() as cursor:
         cursor.execute("SELECT charge_date FROM ingest_factday WHERE charge_date BETWEEN %s AND %s", [first, last])
         for (day,) in cursor.fetchall():
             # One probe per day, by the index: over the month the planner prefers to scan it.
             cursor.execute(
-                "SELECT DISTINCT query_id FROM usage_event WHERE charge_date = %s AND query_id = ANY(%s)",
-                [day, query_ids.tolist()],
+                "SELECT DISTINCT query_id FROM usage_event WHERE charge_date = %s AND query_id = ANY(%s::bigint[])",
+                [day, wanted],
             )
             found.update(row[0] for row in cursor.fetchall())
     return np.array(sorted(found), dtype=np.int64)
@@ -94,8 +94,8 @@ def trace_events(query_ids: Ints, days: Sequence[date], look_back: int) -> list[
     while True:
         found = rows(
             f"SELECT {', '.join(FEATURE_COLUMNS)} FROM usage_event "
-            "WHERE charge_date BETWEEN %s AND %s AND query_id = ANY(%s)",
-            [first, last, query_ids.tolist()],
+            "WHERE charge_date BETWEEN %s AND %s AND query_id = ANY(%s::bigint[])",
+            [first, last, _array(query_ids)],
         )
         reach = [row[1] for row in found]
         if not reach:
@@ -104,6 +104,11 @@ def trace_events(query_ids: Ints, days: Sequence[date], look_back: int) -> list[
         if wider[0] >= first and wider[1] <= last:
             return found
         first, last = min(first, wider[0]), max(last, wider[1])
+
+
+def _array(numbers: Ints) -> str:
+    """A bigint[] as text: ten times as fast as adapting a list of thousands."""
+    return "{" + ",".join(map(str, numbers.tolist())) + "}"
 
 
 def copy_direct(columns: dict[str, Column], count: int) -> bool:
@@ -220,6 +225,28 @@ def update_tiers(events: Sequence[tuple[date, Any, int, bool | None]]) -> None:
             "FROM unnest(%s::date[], %s::uuid[], %s::smallint[], %s::bool[]) t (charge_date, event_id, tier_rule, begins) "
             "WHERE e.charge_date = t.charge_date AND e.event_id = t.event_id AND e.charge_date BETWEEN %s AND %s",
             [*map(list, zip(*ordered, strict=True)), ordered[0][0], ordered[-1][0]],
+        )
+
+
+def slot_events(day: date, key_ids: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Of one day and these keys: (event_id, usage_key_id, occurred_at, requests, rate_slot_id, input tokens)."""
+    context = " + ".join(f"coalesce({name}, 0)" for name in ALL_INPUT_CLASSES)
+    return rows(
+        f"SELECT event_id, usage_key_id, occurred_at, coalesce(requests, 1), rate_slot_id, {context} FROM usage_event "
+        "WHERE charge_date = %s AND usage_key_id = ANY(%s) ORDER BY event_id",
+        [day, list(key_ids)],
+    )
+
+
+def update_slots(day: date, events: Sequence[tuple[UUID, int]]) -> None:
+    """Move events of one day to other rate slots: (event_id, rate_slot_id), in the order of the ids."""
+    if not events:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE usage_event e SET rate_slot_id = t.slot FROM unnest(%s::uuid[], %s::smallint[]) t (event_id, slot) "
+            "WHERE e.charge_date = %s AND e.event_id = t.event_id",
+            [*map(list, zip(*events, strict=True)), day],
         )
 
 

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from finops.tokens import ALL_INPUT_CLASSES, TOKEN_CLASSES, UNITS
+from ingest.calc.columns import Column, FieldMapping, Numerals
 from ingest.calc.default_mapping import choose, unknown_counts
 from ingest.calc.identity import SEPARATOR, canonical_tags
-from ingest.calc.mapping import Column, FieldMapping, Numerals
 from ingest.calc.reasons import Rejected
 from ingest.calc.records import row_identity
 from ingest.calc.values import count, instant, money, number_text, quantity

@@ -24,7 +24,9 @@ _INPUT_DETAILS = pa.struct(
     [("cached_tokens", pa.int64()), ("cache_creation_tokens", pa.int64()), ("audio_tokens", pa.int64()),
      ("image_tokens", pa.int64())]
 )  # fmt: skip
-_OUTPUT_DETAILS = pa.struct([("reasoning_tokens", pa.int64()), ("audio_tokens", pa.int64()), ("image_tokens", pa.int64())])
+_OUTPUT_DETAILS = pa.struct(
+    [("reasoning_tokens", pa.int64()), ("audio_tokens", pa.int64()), ("image_tokens", pa.int64())]
+)
 _USAGE = pa.struct(
     [
         ("prompt_tokens", pa.int64()),
@@ -79,7 +81,8 @@ def _spend_log(time: pa.DataType) -> pa.Schema:
 
 
 _OPERATIONS = {
-    "completion": "chat", "text_completion": "chat", "responses": "chat", "anthropic_messages": "chat", "generate_content": "chat",
+    "completion": "chat", "text_completion": "chat", "responses": "chat", "anthropic_messages": "chat",
+    "generate_content": "chat",
     "embedding": "embedding", "rerank": "rerank", "moderation": "moderation", "image_generation": "image",
     "image_edit": "image", "speech": "speech", "transcription": "transcription", "create_batch": "batch",
 }  # fmt: skip
@@ -169,7 +172,7 @@ def _struct(column: Any) -> dict[str, pa.Array]:
 
 
 def _np(array: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return pc.fill_null(array, 0).to_numpy(zero_copy_only=False)
+    return np.asarray(pc.fill_null(array, 0).to_numpy(zero_copy_only=False))
 
 
 def _classes(table: pa.Table, reported: dict[str, pa.Array], *, payload: bool) -> tuple[dict[str, Any], list[Any]]:
@@ -196,7 +199,9 @@ def _classes(table: pa.Table, reported: dict[str, pa.Array], *, payload: bool) -
         "output_visible": visible, "input_audio": audio_in, "input_image": image_in, "output_audio": audio_out,
         "output_image": image_out,
     }  # fmt: skip
-    raw = np.minimum.reduce([prompt, completion, read, written, hour, audio_in, image_in, audio_out, image_out, reasoning])
+    raw = np.minimum.reduce(
+        [prompt, completion, read, written, hour, audio_in, image_in, audio_out, image_out, reasoning]
+    )
     problems = [
         (raw < 0, "negative", "token counts"),
         (uncached < 0, "cached_exceeds_input", "cached or modality tokens exceed prompt_tokens"),

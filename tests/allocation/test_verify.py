@@ -69,7 +69,8 @@ def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
         ("money_domain", "ALTER TABLE charge ALTER COLUMN list_cost TYPE numeric", "charge.list_cost is numeric"),
         (
             "no_nan",
-            "ALTER TABLE finops_fxrate ALTER COLUMN rate TYPE numeric; INSERT INTO finops_fxrate (day, base, quote, rate, source) "
+            "ALTER TABLE finops_fxrate ALTER COLUMN rate TYPE numeric; "
+            "INSERT INTO finops_fxrate (day, base, quote, rate, source) "
             "VALUES ('2026-09-01', 'EUR', 'USD', 'NaN', 'test')",
             "finops_fxrate rate",
         ),
@@ -79,7 +80,11 @@ def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
             "WHERE id = (SELECT min(id) FROM allocated_cost WHERE effective_cost IS NOT NULL)",
             "2026-09-08 ",
         ),
-        ("conservation", "DELETE FROM cost_daily WHERE id = (SELECT min(id) FROM cost_daily WHERE effective_cost > 0)", "cost_daily"),
+        (
+            "conservation",
+            "DELETE FROM cost_daily WHERE id = (SELECT min(id) FROM cost_daily WHERE effective_cost > 0)",
+            "cost_daily",
+        ),
         (
             "unpriced_not_zero",
             "UPDATE charge SET sku_price_id = '' WHERE id = (SELECT min(id) FROM charge WHERE list_cost > 0)",
@@ -87,7 +92,8 @@ def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
         ),
         (
             "dedup_and_cursor",
-            "CREATE TABLE IF NOT EXISTS usage_event_2026_10 PARTITION OF usage_event FOR VALUES FROM ('2026-10-01') TO ('2026-11-01');"
+            "CREATE TABLE IF NOT EXISTS usage_event_2026_10 PARTITION OF usage_event "
+            "FOR VALUES FROM ('2026-10-01') TO ('2026-11-01');"
             "CREATE TEMP TABLE twin AS SELECT * FROM usage_event WHERE query_id IS NOT NULL LIMIT 1;"
             "UPDATE twin SET charge_date = '2026-10-01', query_id = NULL; INSERT INTO usage_event SELECT * FROM twin; "
             "INSERT INTO ingest_dirtyslice (charge_date, usage_key_id, at) VALUES ('2026-10-01', 0, now())",
@@ -141,7 +147,11 @@ def test_the_audit_trail_refuses_to_be_changed() -> None:
     from django.db import ProgrammingError
 
     audit.record(action="test", actor="me", subject="x")
-    for sql in ("UPDATE finops_auditevent SET actor = ''", "DELETE FROM finops_auditevent", "TRUNCATE finops_auditevent"):
+    for sql in (
+        "UPDATE finops_auditevent SET actor = ''",
+        "DELETE FROM finops_auditevent",
+        "TRUNCATE finops_auditevent",
+    ):
         with pytest.raises(ProgrammingError, match="append-only"):
             plant(sql)
 
@@ -157,4 +167,6 @@ def _restore(columns: list[tuple[str, str, str]]) -> None:
     now: dict[Any, str] = {(table, column): kind for table, column, kind in _numeric_columns()}
     for table, column, kind in columns:
         if now[table, column] != kind:
-            plant(f"UPDATE {table} SET {column} = 1 WHERE {column} = 'NaN'; ALTER TABLE {table} ALTER COLUMN {column} TYPE {kind}")
+            plant(
+                f"UPDATE {table} SET {column} = 1 WHERE {column} = 'NaN'; ALTER TABLE {table} ALTER COLUMN {column} TYPE {kind}"
+            )

@@ -141,13 +141,13 @@ def main():
     seconds, expected = min((reference(sample) for _ in range(3)), key=lambda run: run[0])
     wrong = differences(rated(book, sample), expected, book.price["note"])
     if wrong:
-        print(f"outputs differ in {len(wrong)} rows, no ratio: {random.Random(0).choice(wrong)}")  # noqa: T201
+        print(f"outputs differ in {len(wrong)} rows, no ratio: {random.Random(0).choice(wrong)}")
         return 1
     best, out = min(timed(source, table, args.batch) for _ in range(3))
     mine = args.rows / best
     theirs = len(sample) / seconds
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(  # noqa: T201
+    print(
         f"equal to 12 decimals on {len(sample):,} rows; rating {mine:,.0f} rows/s "
         f"({out / args.rows:.2f} classes a row), "
         f"genai_prices.calc_price {theirs:,.0f} calls/s: {mine / theirs:,.0f}x; peak RSS {peak:,.0f} MB"

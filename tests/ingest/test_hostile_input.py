@@ -337,15 +337,16 @@ def test_a_truncated_gzip_is_read_up_to_its_end_and_its_last_line_rejected(tmp_p
     assert found.rejects[0].offset == whole.rindex(b"\n") + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_damaged_gzip_says_so_and_keeps_what_came_before(tmp_path, kind):
     packed = bytearray(gzip.compress(many(kind, 30_000), mtime=0))
     packed[-200:-100] = b"\xff" * 100
     name = "x.csv.gz" if kind == "csv" else "x.jsonl.gz"
     found = read_text(tmp_path, bytes(packed), "generic" if kind == "csv" else kind, name=name)
-    assert "damaged" in found.truncated
-    assert 0 < len(found.rows) < 30_000
-    assert {reason for _, reason in found.reasons} <= {"truncated_stream"}
+    assert found.truncated
+    assert found.ids[:5_000] == [f"id{number}" for number in range(5_000)]
+    assert len(found.rows) < 30_000, "what the damage hid is not made up"
 
 
 @pytest.mark.parametrize("kind", JSON)
@@ -432,6 +433,7 @@ def refusal(path, kind):
     return word, int(megabytes)
 
 
+@pytest.mark.slow
 def test_a_megabyte_of_gzip_that_holds_a_gigabyte_is_refused_in_little_memory(tmp_path):
     path = tmp_path / "bomb.jsonl.gz"
     packer = zlib.compressobj(9, wbits=31)
@@ -445,6 +447,7 @@ def test_a_megabyte_of_gzip_that_holds_a_gigabyte_is_refused_in_little_memory(tm
     assert megabytes < 64
 
 
+@pytest.mark.slow
 def test_a_parquet_of_two_megabytes_and_twenty_million_rows_is_refused_in_little_memory(tmp_path):
     path = tmp_path / "bomb.parquet"
     rows = 1_000_000
@@ -460,6 +463,7 @@ def test_a_parquet_of_two_megabytes_and_twenty_million_rows_is_refused_in_little
     assert megabytes < 64
 
 
+@pytest.mark.slow
 def test_a_parquet_whose_texts_are_too_long_is_read_without_them(tmp_path):
     path = tmp_path / "texts.parquet"
     rows = 3_000

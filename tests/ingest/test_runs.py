@@ -25,7 +25,10 @@ pytestmark = pytest.mark.usefixtures("ledger")
 
 
 def records(count: int) -> list[dict[str, Any]]:
-    return [payload(n, trace=f"t{n // 3}", prompt=100 + n % 7, at=f"2026-09-{8 + n % 5:02d}T13:00:00Z") for n in range(count)]
+    return [
+        payload(n, trace=f"t{n // 3}", prompt=100 + n % 7, at=f"2026-09-{8 + n % 5:02d}T13:00:00Z")
+        for n in range(count)
+    ]
 
 
 def clean(path: Path) -> dict[str, list[tuple[Any, ...]]]:

@@ -41,7 +41,7 @@ def test_equal_priorities_fire_in_the_order_of_their_ids() -> None:
 
 def test_a_missing_dimension_never_matches_not_even_a_negation() -> None:
     assert bearer(CONTRACT, api_key="key_b") is None  # environment is missing, so {not: dev} does not hold
-    absent = '- {id: a, priority: 1, when: {environment: {absent: true}}, to: {cost_centre: A}}'
+    absent = "- {id: a, priority: 1, when: {environment: {absent: true}}, to: {cost_centre: A}}"
     assert bearer(absent, api_key="key_b") == "a"
     assert bearer(absent, environment="dev") is None
 

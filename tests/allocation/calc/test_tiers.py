@@ -41,7 +41,9 @@ def events(*calls: dict[str, Any]) -> Events:
 def judged(*calls: dict[str, Any]) -> list[tuple[str, str, int]]:
     """(tier, condition, begins) of each call."""
     rules, begins = CLASSIFIER.classify(events(*calls))
-    return [(WAYS[rule - 1].tier, WAYS[rule - 1].condition, int(first)) for rule, first in zip(rules, begins, strict=True)]
+    return [
+        (WAYS[rule - 1].tier, WAYS[rule - 1].condition, int(first)) for rule, first in zip(rules, begins, strict=True)
+    ]
 
 
 @pytest.mark.parametrize(

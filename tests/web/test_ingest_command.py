@@ -1,0 +1,109 @@
+"""``ingest_file``: exit codes and the JSON object of CONTRACTS 4."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from ingest.models import IngestRun
+from tests.records import payload, write_lines
+
+pytestmark = pytest.mark.usefixtures("ledger")
+
+
+def ingest(capsys: Any, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and the JSON object on the last line."""
+    code = 0
+    try:
+        call_command("ingest_file", *arguments, "--json")
+    except CommandError as error:
+        code = error.returncode
+    lines = capsys.readouterr().out.strip().splitlines()
+    return code, json.loads(lines[-1]) if lines else {}
+
+
+def test_the_whole_input_was_read_even_if_some_of_it_is_quarantined(tmp_path: Path, capsys: Any) -> None:
+    records = [
+        payload(1, prompt=120, output=30, cached=100, reasoning=20, response_cost=0.00035),
+        payload(1, prompt=120, output=30, cached=100, reasoning=20, response_cost=0.00035),  # the same call again
+        payload(2, prompt=120, output=30, cache_hit=True, response_cost=0),
+        payload(3, prompt=100, cached=101),
+        payload(4, model="no-such-model", model_group=None),
+    ]
+    code, told = ingest(capsys, str(write_lines(tmp_path / "u.jsonl", records)), "--source", "litellm")
+    assert code == 0
+    assert {name: told[name] for name in ("read", "stored", "changed", "duplicate", "quarantined", "unpriced")} == {
+        "read": 5, "stored": 3, "changed": 0, "duplicate": 1, "quarantined": 1, "unpriced": 1,
+    }  # fmt: skip
+    assert told["quarantine"] == {"cached_exceeds_input": 1}
+    # 20 x 1.25 + 100 x 0.125 + 30 x 10 per million; the unknown model is in no total.
+    assert told["totals"]["list_cost"] == "0.000337500000"
+    assert told["totals"]["input_uncached"] == str(20 + 100)
+    assert told["totals"]["output_reasoning"] == "20"
+    assert told["currency"] == "USD"
+
+
+def test_a_truncated_stream_exits_with_1_and_a_retry_completes_it(tmp_path: Path, capsys: Any) -> None:
+    whole = write_lines(tmp_path / "u.jsonl.gz", [payload(n) for n in range(2_000)])
+    cut = tmp_path / "cut.jsonl.gz"
+    cut.write_bytes(whole.read_bytes()[:-2_000])
+    code, told = ingest(capsys, str(cut), "--source", "litellm")
+    assert code == 1
+    assert 0 < told["stored"] < 2_000
+    assert told["quarantine"] == {"truncated_stream": 1}
+    code, rest = ingest(capsys, str(whole), "--source", "litellm")
+    assert (code, rest["stored"] + rest["duplicate"], told["stored"] + rest["stored"]) == (0, 2_000, 2_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "code"),
+    [
+        ("u.jsonl", "{}", "no-such-kind", 2),
+        ("missing", None, "litellm", 1),
+        ("bad.jsonl", "{broken\n" * 50, "litellm", 3),
+        ("other.jsonl", '{"some": "thing"}\n' * 50, "litellm", 3),
+    ],
+)
+def test_wrong_use_failure_and_refusal_have_their_exit_codes(
+    tmp_path: Path, capsys: Any, name: str, content: str | None, kind: str, code: int
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_text(content)
+    assert ingest(capsys, str(path), "--source", kind)[0] == code
+    assert not IngestRun.objects.filter(stored__gt=0).exists()
+
+
+def test_a_bomb_is_refused_before_a_run_begins(tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "bomb.jsonl.gz"
+    with gzip.open(path, "wb") as file:
+        for _ in range(256):
+            file.write(bytes(1 << 20))
+    assert ingest(capsys, str(path), "--source", "litellm")[0] == 3
+    assert not IngestRun.objects.exists()
+
+
+def test_many_bad_rows_are_refused_unless_accepted(tmp_path: Path, capsys: Any) -> None:
+    records = [payload(n, prompt=10, cached=11 if n % 2 else 0) for n in range(40)]
+    path = str(write_lines(tmp_path / "u.jsonl", records))
+    assert ingest(capsys, path, "--source", "litellm")[0] == 3
+    code, told = ingest(capsys, path, "--source", "litellm", "--accept-bad")
+    assert (code, told["stored"], told["quarantine"]) == (0, 20, {"cached_exceeds_input": 20})
+
+
+def test_a_breaker_that_opens_later_stops_with_1_and_keeps_what_was_committed(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ingest import reading, services, streams
+
+    monkeypatch.setattr(services, "BATCH_ROWS", 1_000)
+    monkeypatch.setattr(reading, "GROUP_ROWS", 500)
+    monkeypatch.setattr(streams, "BLOCK_SIZE", 100_000)
+    records = [payload(n) for n in range(3_000)] + [payload(n, prompt=1, cached=2) for n in range(150)]
+    code, told = ingest(capsys, str(write_lines(tmp_path / "u.jsonl", records)), "--source", "litellm")
+    assert code == 1
+    assert 0 < told["stored"] <= 3_000
+    assert told["state"] == "failed"

@@ -1,0 +1,113 @@
+"""The OpenAPI document: checked in as generated, complete, and kept by the API when fuzzed from it."""
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+import yaml
+from django.core.management import call_command
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+from django.test import Client
+from django.urls import get_resolver
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from allocation.selectors import FILTERS
+from finops.wsgi import application
+from tests.web.ledger import Usage, bearer, load, person
+
+DOCUMENT = Path(__file__).parents[2] / "web" / "api" / "openapi.yaml"
+EXAMPLES = int(os.environ.get("FINOPS_FUZZ_EXAMPLES", "40"))
+
+
+def generated() -> str:
+    out = io.StringIO()
+    call_command("spectacular", "--fail-on-warn", "--validate", stdout=out)
+    return out.getvalue()
+
+
+def test_the_document_that_is_checked_in_is_the_generated_one() -> None:
+    """To renew it: manage.py spectacular --file web/api/openapi.yaml"""
+    assert DOCUMENT.read_text().strip() == generated().strip()
+
+
+def test_every_operation_is_documented() -> None:
+    document = yaml.safe_load(DOCUMENT.read_text())
+    api = {pattern for pattern in _paths(get_resolver("web.api.urls").url_patterns) if pattern.startswith("/api/v1/")}
+    assert set(document["paths"]) == api
+    assert set(document["components"]["securitySchemes"]) == {"token", "cookieAuth"}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["summary"], (path, method)
+            assert operation["description"], (path, method)
+            assert {} not in operation["security"], "no operation is open to everybody"
+            assert {"200", "400", "401", "403"} <= set(operation["responses"])
+            for code, answer in operation["responses"].items():
+                media = "application/json" if code == "200" else "application/problem+json"
+                assert list(answer["content"]) == [media], (path, code)
+    names = {parameter["name"] for parameter in document["paths"]["/api/v1/costs"]["get"]["parameters"]}
+    assert {f"filter[{name}]" for name in FILTERS} <= names
+
+
+def _paths(patterns: list[Any]) -> set[str]:
+    return {f"/{pattern.pattern}" for pattern in patterns}
+
+
+@pytest.mark.django_db
+def test_the_page_that_shows_it_runs_under_our_content_security_policy() -> None:
+    client = Client()
+    client.force_login(person("u", "viewer", "CC-100"))
+    answer = client.get("/api/docs/")
+    html = answer.content.decode()
+    policy = answer["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "<script>" not in html
+    assert html.count("<script src=") == 3
+    script = client.get("/api/docs/?script=")
+    assert script["Content-Type"] == "application/javascript"
+    assert b"/api/schema/" in script.content or b"../schema/" in script.content
+    for address in ("swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js"):
+        file = client.get(f"/static/drf_spectacular_sidecar/swagger-ui-dist/{address}")
+        assert file.status_code == 200
+        file.close()
+
+
+schema = schemathesis.openapi.from_dict(yaml.safe_load(DOCUMENT.read_text()))
+schema.app = application
+_ours = [
+    not_a_server_error, content_type_conformance, response_headers_conformance, response_schema_conformance,
+    status_code_conformance,
+]  # fmt: skip
+
+
+@pytest.fixture
+def access(db: None) -> Iterator[dict[str, str]]:
+    """A token, and requests that leave the test's connection open, as Django's own test client does."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    load(
+        Usage("12.34", "CC-100", "search"), Usage("7", None, provenance="billed"), Usage(None, "CC-200", estimate="1"),
+        Usage("3", "CC-100", currency="EUR"),
+    )  # fmt: skip
+    yield bearer(person("fuzz", "finance"))
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@schema.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_whatever_is_asked_is_answered_as_documented(case: Any, access: dict[str, str]) -> None:
+    headers = {"Authorization": access["HTTP_AUTHORIZATION"], "Accept-Encoding": "identity"}  # it does not unzip
+    response = case.call(headers=headers)
+    case.validate_response(response, checks=_ours)

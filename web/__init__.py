@@ -1,0 +1,1 @@
+"""HTTP, HTML, Dash, Excel and the command line: the only package that knows them."""

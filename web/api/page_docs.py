@@ -1,0 +1,17 @@
+"""What the descriptions of all lists share."""
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+
+from web.api.cursors import LIMIT, LIMIT_MAX
+
+LIMIT_AND_CURSOR = (
+    OpenApiParameter(
+        "limit", {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT}, description="Rows per page."
+    ),
+    OpenApiParameter(
+        "cursor",
+        OpenApiTypes.STR,
+        description="`next` of the page before, all else unchanged. The header `Link` holds the address.",
+    ),
+)

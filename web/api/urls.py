@@ -1,0 +1,23 @@
+"""URLs of the REST API, its OpenAPI document and the page that shows it."""
+
+from django.contrib.auth.decorators import login_required
+from django.urls import path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from web.api.cost_centres import CostCentresView, TeamsView
+from web.api.costs import CostsView
+from web.api.permissions import WithinTokenScope
+from web.api.runs import QuarantineView, RunsView
+
+# The split view keeps its start-up script in a file of its own address: `script-src 'self'` lets it through.
+_docs = SpectacularSwaggerSplitView.as_view(url_name="api-schema", permission_classes=[WithinTokenScope])
+
+urlpatterns = [
+    path("api/v1/costs", CostsView.as_view(), name="api-costs"),
+    path("api/v1/cost-centres", CostCentresView.as_view(), name="api-cost-centres"),
+    path("api/v1/teams", TeamsView.as_view(), name="api-teams"),
+    path("api/v1/runs", RunsView.as_view(), name="api-runs"),
+    path("api/v1/quarantine", QuarantineView.as_view(), name="api-quarantine"),
+    path("api/schema/", SpectacularAPIView.as_view(permission_classes=[WithinTokenScope]), name="api-schema"),
+    path("api/docs/", login_required(_docs), name="api-docs"),
+]

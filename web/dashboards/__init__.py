@@ -1,0 +1,1 @@
+"""Pages of figures: state from the URL, facts from the selectors, pure figures and blocks, one mount."""

@@ -1,0 +1,107 @@
+"""What the Overview shows, read once per view: one period, the one before it over like days, in one currency."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import pandas as pd
+from django.conf import settings
+
+from allocation import selectors
+from allocation.scope import Scope
+from allocation.selectors import CostQuery, Freshness
+from finops.periods import Period
+from web.dashboards import frames
+from web.dashboards.frames import Line, Totals
+from web.dashboards.sentences import Comparison
+from web.dashboards.state import MOVERS, ViewState
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One view of one month. ``before`` frames cover the days of the former month that this one is compared with."""
+
+    state: ViewState
+    months: Sequence[str]
+    period: Period
+    day: int | None  # of the running month; None: the month is over
+    compared: Comparison
+    currency: str
+    everything: bool
+    by_day: pd.DataFrame
+    by_day_before: pd.DataFrame  # the whole former month
+    by_centre: pd.DataFrame
+    centres: Sequence[Line]
+    tiers: Sequence[Line]
+    movers: Sequence[Line]
+    distribution: pd.DataFrame
+    choices: Mapping[str, Sequence[str]]
+    names: Mapping[str, str]
+    freshness: Freshness
+
+    @property
+    def month(self) -> str:
+        """The period as the URL writes it."""
+        return str(self.period)
+
+    @property
+    def totals(self) -> Totals:
+        """Everything in the view."""
+        return frames.totals(self.by_day, self.state.column)
+
+
+def read(scope: Scope, state: ViewState, now: datetime) -> Facts | None:
+    """Ask the selectors for a view; None where this scope has no month with any cost."""
+    months = selectors.months(scope)
+    if not months:
+        return None
+    period = Period.month(state.month or months[0])
+    currencies = selectors.currencies(scope, period)
+    currency = state.currency or (currencies[0] if currencies else settings.REPORT_CURRENCY)
+    column, freshness = state.column, selectors.freshness()
+
+    def ask(of: Period, *group_by: str) -> pd.DataFrame:
+        filters = {name: values for name, values in state.filters.items() if values}
+        return selectors.costs(scope, CostQuery(of, group_by, filters, currency))
+
+    by_day = ask(period, "ChargeDate", "x_QueryTier")
+    by_day_before = ask(period.previous(), "ChargeDate", "x_QueryTier")
+    day = running_day(period, now.date(), freshness, frames.last_day(by_day))
+    like = like_days(period.previous(), day)
+    by_centre, mover = ask(period, "x_CostCentre", "ChargeDate"), MOVERS[state.movers]
+    centres_before, movers_before = ask(like, "x_CostCentre"), ask(like, mover)
+    if not state.compare:
+        by_day_before, centres_before, movers_before = (
+            frame.iloc[:0] for frame in (by_day_before, centres_before, movers_before)
+        )
+    choices = {**selectors.choices(scope, period), "BillingCurrency": currencies}
+    centres = frames.lines(by_centre, centres_before, "x_CostCentre", column)
+    seen = {line.name for line in centres} | set(choices["x_CostCentre"])
+    return Facts(
+        state=state, months=months, period=period, day=day,
+        compared=Comparison(period.start, like.start, day, len(like)),
+        currency=currency, everything=scope.everything, by_day=by_day, by_day_before=by_day_before, by_centre=by_centre,
+        centres=centres,
+        tiers=frames.in_tier_order(frames.lines(by_day, frames.until(by_day_before, like.end), "x_QueryTier", column)),
+        movers=frames.lines(ask(period, mover), movers_before, mover, column),
+        distribution=selectors.distribution(scope, CostQuery(period, (), state.filters, currency)),
+        choices=choices,
+        names={code: name for code, name in selectors.cost_centre_names().items() if code in seen},
+        freshness=freshness,
+    )  # fmt: skip
+
+
+def running_day(period: Period, today: date, freshness: Freshness, last: date | None) -> int | None:
+    """How many days of a running month the figures cover: up to the last import, and never less than there are data."""
+    if today not in period:
+        return None
+    known = freshness.as_of.date() if freshness.as_of else today
+    until = max(min(today, known), last or period.start)
+    return until.day if until in period else 1
+
+
+def like_days(before: Period, day: int | None) -> Period:
+    """The days of the former month to compare with: all, or as many as the running month has."""
+    if day is None or day >= len(before):
+        return before
+    return Period(before.start, before.start + timedelta(days=day))

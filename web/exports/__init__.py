@@ -1,0 +1,1 @@
+"""Files for finance: the monthly workbook."""

@@ -1,0 +1,135 @@
+"""Sheet Summary: the month on one page, totals by cost centre, tier and model, and how the figures are made."""
+
+import textwrap
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from finops.focus import TIERS
+from web.exports.sheets import Layout, Page, money_style
+from web.exports.statement_detail import Result
+from web.exports.statement_facts import Currency, Facts, Part
+
+_WIDTHS = (35, 42, 11, 17, 9, 17, 17, 14, 14)
+_LINES_OF_ONE_PAGE = 45
+_NOTE_WIDTH = 230
+
+
+def write(sheet: Any, facts: Facts, result: Result) -> None:
+    """Fill the sheet."""
+    lines = sum(len(money.parts) + len(money.tiers) + len(money.models) for money in facts.currencies)
+    footer = f"Statement {facts.period}: Summary"
+    page = Page(sheet, Layout(_WIDTHS, footer, facts.stamp, one_page=lines <= _LINES_OF_ONE_PAGE))
+    page.line(f"Statement of AI inference cost, {facts.period.start:%B %Y}", "title", 26)
+    page.line(_line_of_state(facts), "subtitle", 18)
+    if facts.stamp:
+        page.band(facts.stamp, "draft", len(_WIDTHS))
+    if not result.ties(facts):
+        page.band("Detail does not add up to this page; export again", "alarm", len(_WIDTHS))
+    if not facts.whole:
+        page.line("Only the cost centres in your scope; each amount is that of the whole statement.", "note")
+    for money in facts.currencies:
+        page.gap()
+        _currency(page, facts, money)
+    page.gap()
+    page.line("How these figures are made", "section", 20)
+    for sentence in _method(facts):
+        for line in textwrap.wrap(sentence, _NOTE_WIDTH):
+            page.line(line, "note")
+
+
+def _currency(page: Page, facts: Facts, money: Currency) -> None:
+    total = Part((None,), money.charged, money.before, *_counts(money.parts))
+    page.line(f"By cost centre, {money.currency}", "section", 20)
+    _head(page, "Cost centre", "Name", money)
+    for part in money.parts:
+        if part.key[0] is not None:
+            _part(page, money, part, part.key[0], facts.names.get(part.key[0], ""))
+    if facts.whole:
+        nobody = next((part for part in money.parts if part.key[0] is None), None)
+        words = "no rule gives it to anybody" if nobody else "none"
+        _part(page, money, nobody or _NOTHING, "Unallocated", words, label="unallocated")
+    _part(page, money, total, "Total", "" if facts.whole else "of the cost centres above", ending=" total")
+    page.gap()
+    _unpriced(page, money)
+    page.gap()
+    page.line(f"By query tier, {money.currency}", "section", 20)
+    _head(page, "Tier", "", money)
+    for part in money.tiers:
+        tier = part.key[0] or "none"
+        _part(page, money, part, tier, "", label=f"tier {tier}" if tier in TIERS else "text")
+    _part(page, money, total, "Total", "", ending=" total")
+    page.gap()
+    page.line(f"By model, {money.currency}", "section", 20)
+    _head(page, "Model", "Provider", money)
+    for part in money.models:
+        _part(page, money, part, part.key[0] or "none", part.key[1])
+    _part(page, money, total, "Total", "", ending=" total")
+
+
+_NOTHING = Part((None,), Decimal(0), Decimal(0), 0, 0)
+
+
+def _unpriced(page: Page, money: Currency) -> None:
+    page.line("Usage without a price, in no total", "section", 20)
+    amount = money_style(money.currency)
+    kinds = ("text", "text", "text", amount, "text", "count", "text", "text", "text")
+    names = ("Unpriced", "Estimated at", "Currency", "Estimate", "", "Tokens", "", "", "")
+    page.head(list(zip(names, kinds, strict=True)))
+    there = money.unpriced_tokens or money.unpriced_estimate
+    words = ["Usage that no price fits", "dearest price of its provider and class"] if there else ["none", None]
+    values = [*words, money.currency, money.unpriced_estimate, None, money.unpriced_tokens, None, None, None]
+    page.row(values, ["unpriced", *kinds[1:]])
+
+
+def _head(page: Page, first: str, second: str, money: Currency) -> None:
+    amount = money_style(money.currency)
+    names = (first, second, "Currency", "Charged", "Share", "Month before", "Change", "Requests", "Queries")
+    kinds = ("text", "text", "text", amount, "share", amount, amount, "count", "count")
+    page.head(list(zip(names, kinds, strict=True)))
+
+
+def _part(
+    page: Page, money: Currency, part: Part, first: str, second: str | None, *, ending: str = "", label: str = ""
+) -> None:
+    amount = money_style(money.currency)
+    share = round(part.charged / money.charged, 6) if money.charged else None
+    change = part.charged - part.before
+    values = [first, second, money.currency, part.charged, share, part.before, change, part.requests, part.queries]
+    kinds = ("text", "text", amount, "share", amount, amount, "count", "count")
+    page.row(values, [label or f"text{ending}", *(f"{kind}{ending}" for kind in kinds)])
+
+
+def _counts(parts: list[Part]) -> tuple[int, int]:
+    return sum(part.requests for part in parts), sum(part.queries for part in parts)
+
+
+def _line_of_state(facts: Facts) -> str:
+    known = f"{facts.fresh.as_of:%Y-%m-%d %H:%M} UTC" if facts.fresh.as_of else "no import yet"
+    waiting = f"; {facts.fresh.pending} days wait to be recomputed" if facts.fresh.pending else ""
+    return (
+        f"{facts.period.start} up to, not including, {facts.period.end}. State: {facts.state}. "
+        f"Imports up to: {known}{waiting}. Generated: {facts.generated_at:%Y-%m-%d %H:%M} UTC."
+    )
+
+
+def _method(facts: Facts) -> Iterable[str]:
+    yield from _METHOD
+    for money in facts.currencies:
+        if money.estimated_queries:
+            yield (
+                f"The tier of {money.estimated_queries:,} queries ({money.currency}) is an estimate from averages of a "
+                "provider's bucket."
+            )
+
+
+_METHOD = (
+    "Charged is EffectiveCost at the currency's minor unit. The total is rounded once; the parts are rounded down and "
+    "what is left goes to the largest remainders (ties in the order of the codes), so that the parts add up to the "
+    "total. Each table cuts the same total. Exact amounts with 12 decimals are in Detail.",
+    "EffectiveCost is computed: quantity of each token class x the dated price in force, rounded half-even once at 12 "
+    "decimals. It is not yet reconciled with invoices.",
+    "Unallocated cost belongs to no cost centre because no rule holds; it is part of the total. Usage without a price "
+    "has no cost and is in no total; its estimate takes the dearest live price of the same provider and class.",
+    "Days are the provider's billing days (UTC unless it bills otherwise). Totals never mix currencies.",
+)

@@ -1,0 +1,72 @@
+"""What every command shares: `--json`, exit codes, one line per expected error.
+
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused (with the reason). argparse's own errors leave with 2.
+"""
+
+import argparse
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
+
+
+class ExpectedError(CommandError):
+    """An error that is told in one line. ``outcome``: what `--json` still prints, e.g. which checks failed."""
+
+    code = 1
+
+    def __init__(self, reason: object, outcome: dict[str, Any] | None = None) -> None:
+        super().__init__(" ".join(str(reason).split()), returncode=self.code)
+        self.outcome = outcome
+
+
+class Failed(ExpectedError):
+    """It could not finish; a retry may."""
+
+
+class WrongUse(ExpectedError):
+    """Wrong arguments, kind or mapping."""
+
+    code = 2
+
+
+class RefusedHere(ExpectedError):
+    """Understood and not done; nothing was kept."""
+
+    code = 3
+
+
+class LedgerCommand(BaseCommand):
+    """A command is ``run``: it prints for people with ``self.stdout`` and returns what `--json` prints as last line."""
+
+    requires_system_checks: list[str] = []  # those of pages and URLs would cost a start of Dash
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Override and call super(); a sub-command's parser gets `--json` by ``json_option``."""
+        json_option(parser)
+
+    def run(self, **options: Any) -> dict[str, Any] | None:
+        """Do it. Raises Failed, WrongUse or RefusedHere for what can be expected to go wrong."""
+        raise NotImplementedError
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run, then print the outcome where it was asked for, also that of a failure which has one."""
+        outcome = None
+        try:
+            outcome = self.run(**options)
+        except ExpectedError as error:
+            outcome = error.outcome
+            raise
+        except (OSError, OperationalError) as error:
+            raise Failed(error) from error
+        finally:
+            if options.get("json") and outcome is not None:
+                self.stdout.write(json.dumps(outcome, default=str))
+
+
+def json_option(parser: argparse.ArgumentParser) -> None:
+    """`--json`; without a default, so that a sub-command's parser does not undo what stood before the sub-command."""
+    parser.add_argument(
+        "--json", action="store_true", default=argparse.SUPPRESS, help="Print one JSON object as the last line."
+    )

@@ -1,0 +1,105 @@
+"""Import one file of usage."""
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from django.conf import settings
+from django.core.management.base import CommandParser
+from tqdm import tqdm
+
+from allocation.derived import refresh
+from ingest.models import IngestRun
+from ingest.selectors import quarantine_counts
+from ingest.services import Import, Refused, Unfinished, ingest_file
+from ingest.sources import UnknownKind
+from web.management.base import Failed, LedgerCommand, RefusedHere, WrongUse
+
+
+def instant(text: str) -> datetime:
+    """An instant with an offset, for argparse."""
+    value = datetime.fromisoformat(text)
+    if value.tzinfo is None:
+        raise argparse.ArgumentTypeError("write the time with an offset, e.g. 2026-09-08T13:00:00Z")
+    return value.astimezone(UTC)
+
+
+class Command(LedgerCommand):
+    """Reads a file, says what became of every record, and brings the derived tables up to date."""
+
+    help = "Import one file (plain, .gz, .zst; JSONL, JSON page, CSV, Parquet)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("path", type=Path)
+        parser.add_argument("--source", required=True, metavar="KIND", help="see `manage.py sources`")
+        parser.add_argument("--mapping", type=Path, help="YAML file that says which column is what (generic source)")
+        parser.add_argument(
+            "--account", default="default", help="whose usage it is; part of the identity of every record"
+        )
+        parser.add_argument("--at", type=instant, metavar="TIME", help="time of records that carry none")
+        parser.add_argument("--observed-at", type=instant, metavar="TIME", help="when the file said so; default: now")
+        parser.add_argument("--accept-bad", action="store_true", help="go on when many records are rejected")
+        parser.add_argument("--no-refresh", action="store_true", help="leave the derived tables to the worker")
+
+    def run(self, **options: Any) -> dict[str, Any]:
+        mapping = None
+        if options["mapping"]:
+            mapping = yaml.safe_load(options["mapping"].read_text(encoding="utf-8"))
+        bar = tqdm(unit=" records", unit_scale=True, disable=None, leave=False)
+
+        def show(count: int) -> None:
+            bar.update(count - bar.n)
+
+        job = Import(
+            options["path"], options["source"], account=options["account"], mapping=mapping, at=options["at"],
+            observed_at=options["observed_at"], accept_bad=options["accept_bad"],
+            progress=show,
+        )  # fmt: skip
+        try:
+            run = ingest_file(job)
+        except UnknownKind as error:
+            raise WrongUse(error) from None
+        except ValueError as error:
+            raise WrongUse(error) from None
+        except Refused as error:
+            raise RefusedHere(error, self._outcome_of(error)) from None
+        except Unfinished as error:
+            raise Failed(error, self._outcome_of(error)) from None
+        finally:
+            bar.close()
+        if not options["no_refresh"]:
+            refresh()
+        outcome = summary(run)
+        self._say(outcome)
+        return outcome
+
+    @staticmethod
+    def _outcome_of(error: Exception) -> dict[str, Any] | None:
+        run = getattr(error, "run", None)
+        return summary(run) if run is not None else None
+
+    def _say(self, outcome: dict[str, Any]) -> None:
+        counts = ", ".join(f"{outcome[name]:,} {name}" for name in ("stored", "changed", "duplicate", "quarantined"))
+        self.stdout.write(f"{outcome['read']:,} records read: {counts}, {sum(outcome['skipped'].values()):,} skipped.")
+        if outcome["quarantine"]:
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in outcome["quarantine"].items())
+            self.stdout.write(f"Quarantined: {reasons}. See `manage.py quarantine list {outcome['run']}`.")
+        totals = outcome["totals"]
+        self.stdout.write(
+            f"List cost {totals['list_cost']} {outcome['currency']}; {outcome['unpriced']:,} records unpriced."
+        )
+
+
+def summary(run: IngestRun) -> dict[str, Any]:
+    """The JSON object of a run (CONTRACTS 4)."""
+    totals = dict(run.totals)
+    unpriced, currency = totals.pop("unpriced", 0), totals.pop("currency", settings.REPORT_CURRENCY)
+    return {
+        "run": str(run.pk), "source": run.source, "account": run.account, "state": run.state, "read": run.read,
+        "stored": run.stored, "changed": run.changed, "duplicate": run.duplicate, "quarantined": run.quarantined,
+        "skipped": run.skipped, "unpriced": unpriced, "quarantine": quarantine_counts(run.pk), "currency": currency,
+        "totals": totals, "identity": run.identity, "notes": run.notes,
+    }  # fmt: skip

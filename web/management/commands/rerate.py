@@ -1,0 +1,41 @@
+"""Price usage again with the book as it is now."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from allocation.comparison import compare
+from allocation.derived import refresh
+from finops.periods import Period, PeriodError
+from ingest.selectors import days_with_facts
+from ingest.services import mark_days
+from web.management.base import LedgerCommand, WrongUse
+from web.management.difference import say
+
+
+class Command(LedgerCommand):
+    """Rates the days anew, rebuilding slots from the facts; with ``--dry-run`` only shows who pays what more or less."""
+
+    help = "Price usage again with the book as it is now."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--from", dest="first", type=date.fromisoformat, metavar="D", required=True)
+        parser.add_argument("--to", dest="last", type=date.fromisoformat, metavar="D", required=True, help="inclusive")
+        parser.add_argument("--dry-run", action="store_true", help="change nothing")
+
+    def run(self, **options: Any) -> dict[str, Any]:
+        try:
+            period = Period(options["first"], options["last"] + timedelta(days=1))
+        except PeriodError as error:
+            raise WrongUse(error) from None
+        days, dry = days_with_facts(period), options["dry_run"]
+
+        def change() -> None:
+            mark_days(days)
+            refresh()
+
+        rows = compare(period, change, dry_run=dry)
+        say(self.stdout, rows, dry_run=dry)
+        return {"from": str(period.start), "to": str(options["last"]), "dry_run": dry, "cost_centres": rows}

@@ -1,0 +1,33 @@
+"""Load a tier policy."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from django.core.management.base import CommandParser
+
+from allocation import policies
+from allocation.calc.tiers import PolicyError
+from web.management.base import LedgerCommand, WrongUse, json_option
+
+
+class Command(LedgerCommand):
+    """``tier_policy load FILE``: a version is added; it judges the events that come from now on."""
+
+    help = "Load a tier policy from a YAML file."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        actions = parser.add_subparsers(dest="action", required=True)
+        load = actions.add_parser("load")
+        load.add_argument("file", type=Path)
+        load.add_argument("--as", dest="user", default="command line", help="who loads it, for the audit trail")
+        json_option(load)
+
+    def run(self, **options: Any) -> dict[str, Any]:
+        try:
+            policy = policies.load(yaml.safe_load(options["file"].read_text(encoding="utf-8")), actor=options["user"])
+        except (PolicyError, yaml.YAMLError) as error:
+            raise WrongUse(error) from None
+        self.stdout.write(f"Tier policy version {policy.version} is in force.")
+        return {"version": policy.version}

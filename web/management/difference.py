@@ -1,0 +1,15 @@
+"""How commands show who pays what more or less."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+
+def say(out: Any, rows: Sequence[dict[str, str]], *, dry_run: bool) -> None:
+    """One line per cost centre: before, after, difference."""
+    out.write(f"{'cost centre':<24} {'before':>20} {'after':>20} {'difference':>20}")
+    for row in rows:
+        before, after, difference = (Decimal(row[name]) for name in ("before", "after", "difference"))
+        out.write(f"{row['cost_centre']:<24} {before:>20,.6f} {after:>20,.6f} {difference:>+20,.6f} {row['currency']}")
+    if dry_run:
+        out.write("Nothing was changed.")

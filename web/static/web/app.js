@@ -1,0 +1,47 @@
+/* Links that carry a view change the URL without a reload; menus close as one expects. No other state lives here. */
+"use strict";
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-view]");
+  const menu = event.target.closest("details.menu");
+  if (link && event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey) {
+    event.preventDefault();
+    const address = link.getAttribute("href");
+    history.pushState(null, "", address === "?" ? location.pathname : address);
+    comeBack(link.dataset.view, menu);
+    window.dispatchEvent(new PopStateEvent("popstate")); // what Dash listens to
+  }
+  closeMenus(menu);
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const open = event.target.closest("details[open]") || document.querySelector("details[open]");
+  if (!open) return;
+  open.open = false;
+  open.querySelector("summary").focus();
+});
+
+function closeMenus(except) {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (menu !== except) menu.open = false;
+  }
+}
+
+/* Dash draws the page anew: give the reader their place back. A menu of several choices stays open, others close. */
+function comeBack(name, menu) {
+  const page = document.getElementById("page");
+  const old = page.firstElementChild;
+  page.setAttribute("aria-busy", "true");
+  const seen = new MutationObserver(() => {
+    if (old && old.isConnected) return;
+    seen.disconnect();
+    page.setAttribute("aria-busy", "false");
+    const link = name && document.querySelector(`[data-view="${CSS.escape(name)}"]`);
+    if (!link) return;
+    const place = link.closest("details.menu");
+    if (place && menu && "several" in menu.dataset) place.open = true;
+    (place && !place.open ? place.querySelector("summary") : link).focus({ preventScroll: true });
+  });
+  seen.observe(page, { childList: true, subtree: true });
+}
