@@ -26,6 +26,7 @@ from allocation.models import (
     UsageDaily,
     UsageDailyUnit,
 )
+from finops.copying import copy_rows, copy_table
 from finops.tokens import TOKEN_CLASSES, UNITS
 from ingest import facts
 from ingest.models import ALL_KEYS, RateSlot
@@ -108,16 +109,6 @@ def _unit_cube(day: date, keys: Sequence[int] | None) -> pa.Table:
     return pa.Table.from_arrays([*arrays, quantities], names=[*names, "quantity"])
 
 
-def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """COPY rows of Python values into an ordinary table."""
-    with (
-        connection.cursor() as cursor,
-        cursor.cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy,
-    ):
-        for row in rows:
-            copy.write_row(row)
-
-
 def _rows(table: pa.Table, names: Sequence[str]) -> Iterable[tuple[Any, ...]]:
     return zip(*(table[name].to_pylist() for name in names), strict=True) if len(table) else ()
 
@@ -129,7 +120,7 @@ def _delete(model: Any, day: date, keys: Sequence[int] | None) -> None:
 
 def _replace_cube(day: date, keys: Sequence[int] | None, table: pa.Table, units: pa.Table) -> None:
     _delete(UsageDaily, day, keys)
-    copy_rows("usage_daily", _CUBE_COLUMNS, _rows(table, CUBE_SCHEMA.names))
+    copy_table("usage_daily", _CUBE_COLUMNS, table)
     _delete(UsageDailyUnit, day, keys)
     numbered = ((*row[:5], UNITS[row[5]], row[6]) for row in _rows(units, units.column_names))
     copy_rows("usage_daily_unit", (*_CUBE_COLUMNS[:5], "unit", "quantity"), numbered)
@@ -153,21 +144,21 @@ def _replace_ratings(
     day: date, keys: Sequence[int] | None, ratings: pa.Table, prices: dict[int, dict[str, Any]]
 ) -> None:
     _delete(Rating, day, keys)
-    names = (
-        "charge_date", "key_id", "tier", "tier_estimated", "slot_id", "price_class", "quantity", "price_row", "list_rate",
-        "list_cost", "currency", "proxy_cost", "assumed_standard",
-    )  # fmt: skip
-    nothing: dict[str, Any] = {"id": None, "per": None}
-    rows = (
-        (*row[:7], price["id"], row[8], price["per"], row[9], row[9], *row[10:])
-        for row in _rows(ratings, names)
-        for price in [nothing if row[7] is None else prices[row[7]]]
-    )
-    columns = (
-        *_CUBE_COLUMNS[:5], "price_class", "quantity", "price_id", "list_rate", "per", "list_cost", "contracted_cost",
-        "currency", "proxy_cost", "assumed_standard",
-    )  # fmt: skip
-    copy_rows("rating", columns, rows)
+    key = ("charge_date", "key_id", "tier", "tier_estimated", "slot_id", "price_class", "quantity")
+    columns = {name: ratings[name] for name in key}
+    rows = ratings["price_row"]
+    columns["price_id"] = _of_price(rows, prices, "id")
+    columns["list_rate"], columns["per"] = ratings["list_rate"], _of_price(rows, prices, "per")
+    columns["list_cost"] = columns["contracted_cost"] = ratings["list_cost"]
+    columns |= {name: ratings[name] for name in ("currency", "proxy_cost", "assumed_standard")}
+    copy_table("rating", (*_CUBE_COLUMNS[:5], *list(columns)[5:]), pa.table(columns))
+
+
+def _of_price(rows: pa.ChunkedArray, prices: dict[int, dict[str, Any]], field: str) -> pa.Array:
+    """A field of the price of each row; NULL where there is no price."""
+    numbers = pa.array(list(prices), pa.int64())
+    values = pa.array([price[field] for price in prices.values()], pa.string() if field == "name" else pa.int64())
+    return values.take(pc.index_in(rows, numbers))
 
 
 def _replace_charges(day: date, keys: Sequence[int] | None, table: pa.Table, prices: dict[int, dict[str, Any]]) -> None:
@@ -175,27 +166,27 @@ def _replace_charges(day: date, keys: Sequence[int] | None, table: pa.Table, pri
     old = old if keys is None else old.filter(usage_key_id__in=keys)
     AllocatedCost.objects.filter(charge_date=day)._raw_delete(using="default")
     old._raw_delete(using="default")
-    rows = []
-    for row in _rows(table, _CHARGE_NAMES):
-        charge_date, key, tier, estimated, price_class, price_row, currency, rate, quantity, cost, proxy, sku = row
-        price = None if price_row is None else prices[price_row]
-        unit = "tokens" if price_class in TOKEN_CLASSES else price_class
-        rows.append(
-            (
-                charge_date, charge_date.replace(day=1), key, tier, estimated, "Usage", "", sku,
-                price["name"] if price else "", price_class, quantity, unit, rate, price["per"] if price else None,
-                cost, cost, cost, None, proxy, currency, "computed",
-            )
-        )  # fmt: skip
-    copy_rows("charge", _CHARGE_COLUMNS, rows)
+    count, day_of = len(table), table["charge_date"]
+
+    def constant(value: str) -> pa.Array:
+        return pa.repeat(pa.scalar(value), count)
+
+    months = pc.floor_temporal(day_of, unit="month").cast(pa.date32())
+    tokens = pc.is_in(table["price_class"], pa.array(TOKEN_CLASSES))
+    cost = table["list_cost"]
+    columns = {
+        "charge_date": day_of, "billing_period": months, "usage_key_id": table["key_id"], "tier": table["tier"],
+        "tier_estimated": table["tier_estimated"], "charge_category": constant("Usage"), "charge_class": constant(""),
+        "sku_id": table["sku_id"], "sku_price_id": pc.fill_null(_of_price(table["price_row"], prices, "name"), ""),
+        "price_class": table["price_class"], "consumed_quantity": table["quantity"],
+        "consumed_unit": pc.if_else(tokens, "tokens", table["price_class"]), "list_unit_price": table["list_rate"],
+        "pricing_unit": _of_price(table["price_row"], prices, "per"), "list_cost": cost, "contracted_cost": cost,
+        "effective_cost": cost, "proxy_cost": table["proxy_cost"], "billing_currency": table["currency"],
+        "provenance": constant("computed"),
+    }  # fmt: skip
+    copy_table("charge", list(columns), pa.table(columns))
 
 
-_CHARGE_NAMES = (*charging.CHARGE_KEY, "currency", "list_rate", "quantity", "list_cost", "proxy_cost", "sku_id")
-_CHARGE_COLUMNS = (
-    "charge_date", "billing_period", "usage_key_id", "tier", "tier_estimated", "charge_category", "charge_class", "sku_id",
-    "sku_price_id", "price_class", "consumed_quantity", "consumed_unit", "list_unit_price", "pricing_unit", "list_cost",
-    "contracted_cost", "effective_cost", "billed_cost", "proxy_cost", "billing_currency", "provenance",
-)  # fmt: skip
 _PRICE_NAME = [
     "book", "provider", "model", "price_class", "mode", "service_tier", "region", "variant", "context_over", "window_start",
     "window_end", "valid_from", "currency", "rate", "per",

@@ -16,7 +16,7 @@ VISIBILITY_SECONDS = 3_600
 
 def url() -> str:
     """Celery's broker_url. The address of pgmq stands in the transport options, where libpq reads all of it."""
-    return str(settings.CELERY_BROKER_URL) or "pgmq://"
+    return str(settings.CELERY_BROKER_URL) or "pgmq://localhost"
 
 
 def transport_options() -> dict[str, Any]:

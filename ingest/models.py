@@ -149,10 +149,7 @@ class UsageFact(models.Model):
     output_image = TokenField(null=True)
     input_video = TokenField(null=True)
     output_video = TokenField(null=True)
-    observed_at = models.IntegerField(
-        help_text="Seconds since 2000-01-01 UTC; the latest statement wins, ties: the higher run."
-    )
-    run_id = models.IntegerField()
+    run_id = models.IntegerField(help_text="Whose observed_at says which version is the latest; ties: the higher run.")
     usage_key_id = models.IntegerField()
     charge_date = models.DateField()
     requests = CountField(null=True, help_text="NULL: one call. Otherwise the requests of a provider's bucket.")
@@ -177,7 +174,7 @@ class UsageFact(models.Model):
 class UsageEvent(UsageFact):
     """One provider call, or one provider bucket (``requests`` > 1). Unique by (charge_date, event_id).
 
-    Written by ingest.facts only. Replaced when the source restates it with a later ``observed_at`` (the former version
+    Written by ingest.facts only. Replaced when a run with a later ``observed_at`` states it otherwise (the former version
     goes to UsageEventHistory); ``tier_rule`` and ``queries`` follow when calls join its trace. Partitioned by month.
     """
 
@@ -199,15 +196,15 @@ class UsageEvent(UsageFact):
 
 
 class UsageEventHistory(UsageFact):
-    """One superseded version of a usage event. Unique by (charge_date, event_id, observed_at, run_id); never changed."""
+    """One superseded version of a usage event. Unique by (charge_date, event_id, run_id); never changed."""
 
-    pk = CompositePrimaryKey("charge_date", "event_id", "observed_at", "run_id")
+    pk = CompositePrimaryKey("charge_date", "event_id", "run_id")
 
     class Meta:
         db_table = "usage_event_history"
 
     def __str__(self) -> str:
-        return f"{self.event_id} as of {self.observed_at}"
+        return f"{self.event_id} of run {self.run_id}"
 
 
 class UsageEventUnit(models.Model):

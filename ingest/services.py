@@ -28,7 +28,7 @@ from ingest.streams import Bomb
 from ingest.totals import run_totals
 from ingest.writer import Delivery, Writer
 
-BATCH_ROWS = 50_000
+BATCH_ROWS = 40_000
 MAX_REJECTED_SHARE, MAX_REJECTED_IN_A_ROW = 0.20, 100
 FUTURE = timedelta(minutes=5)
 

@@ -141,12 +141,14 @@ def line_blocks(path: Path) -> Iterator[Block | OversizedLine]:
                     continue
                 yield OversizedLine(line, offset, skipping.digest())
                 line, offset, skipping, piece = line + 1, offset + skipped + end + 1, None, piece[end + 1 :]
-            data = rest + piece if rest else piece
-            cut = data.rfind(b"\n") + 1
-            whole, rest = data[:cut], data[cut:]
-            if whole:
-                yield Block(whole, line, offset)
-                line, offset = line + whole.count(b"\n"), offset + cut
+            cut = piece.rfind(b"\n") + 1
+            if not cut:
+                rest += piece
+                continue
+            whole = b"".join((rest, memoryview(piece)[:cut]))
+            rest = piece[cut:]
+            yield Block(whole, line, offset)
+            line, offset = line + whole.count(b"\n"), offset + len(whole)
     except Truncated as truncated:
         if skipping is not None:
             yield OversizedLine(line, offset, skipping.digest())

@@ -23,7 +23,6 @@ from ingest.reading import Place
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 _EPOCH = date(1970, 1, 1).toordinal()
-EPOCH_2000 = 946_684_800
 
 
 @dataclass
@@ -61,10 +60,7 @@ class Writer:
         facts.prepare_days(days)
         key_ids, slot_ids = self.keys.key_ids(batch), self.keys.slot_ids(batch)
         tiers = classify_batch(self.classifier, batch)
-        observed = int(self.run.observed_at.timestamp()) - EPOCH_2000
-        columns = fact_columns(
-            batch, run_id=self.run.pk, observed_at=observed, key_ids=key_ids, slot_ids=slot_ids, tiers=tiers
-        )
+        columns = fact_columns(batch, run_id=self.run.pk, key_ids=key_ids, slot_ids=slot_ids, tiers=tiers)
         with transaction.atomic():
             facts.lock_days(days, self.classifier.look_back)
             traced = np.unique(batch.query_id[batch.has_query])

@@ -109,17 +109,14 @@ def positive(batch: Batch, name: str, *, keep_zero: bool = False) -> Column:
 
 
 def fact_columns(
-    batch: Batch, *, run_id: int, observed_at: int, key_ids: Ints, slot_ids: Ints, tiers: dict[str, Ints]
+    batch: Batch, *, run_id: int, key_ids: Ints, slot_ids: Ints, tiers: dict[str, Ints]
 ) -> dict[str, Column]:
-    """Every column of usage_event by name. ``tiers``: tier_rule and begins (0 or 1) per fact; observed_at in seconds
-    since 2000.
-    """
+    """Every column of usage_event by name. ``tiers``: tier_rule and begins (0 or 1) per fact."""
     rows = len(batch)
     requests = ints(batch.usage, "requests")
     columns = {
         "query_id": Column("int8", batch.query_id, ~batch.has_query),
         "occurred_at": Column("timestamptz", batch.occurred_at),
-        "observed_at": Column("int4", np.full(rows, observed_at)),
         "run_id": Column("int4", np.full(rows, run_id)),
         "usage_key_id": Column("int4", key_ids),
         "rate_slot_id": Column("int2", slot_ids),

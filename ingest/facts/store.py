@@ -17,14 +17,16 @@ from ingest.models import FACT_COLUMNS
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 PARTITIONED = ("usage_event", "usage_event_unit")
-_DERIVED = {"observed_at", "run_id", "tier_rule", "begins", "rate_slot_id"}
+_DERIVED = {"run_id", "tier_rule", "begins", "rate_slot_id"}
 _KEY = ("charge_date", "event_id")
 _CONTENT = tuple(name for name in FACT_COLUMNS if name not in _DERIVED and name not in _KEY)
 _LIST = ", ".join(FACT_COLUMNS)
 _DAY_LOCK = 0x46414354  # "FACT"
 _PARTITION_LOCK = 0x50415254  # "PART"
 _EPOCH = date(1970, 1, 1).toordinal()
-_NEWER = "(s.observed_at, s.run_id) > (e.observed_at, e.run_id)"
+# The run says when its input was observed: that on each fact would cost 4 to 8 bytes.
+_NEWER = "(sr.observed_at, s.run_id) > (er.observed_at, e.run_id)"
+_OLDER = "(sr.observed_at, s.run_id) < (er.observed_at, e.run_id)"
 _DIFFERS = f"({', '.join(f'e.{c}' for c in _CONTENT)}) IS DISTINCT FROM ({', '.join(f's.{c}' for c in _CONTENT)})"
 
 # What the classifier sees of an event; the order is that of `trace_events`.
@@ -139,7 +141,7 @@ def copy_staged(columns: dict[str, Column], count: int, *, restates: bool) -> Wr
     """Stage, insert what is new, then replace what a later statement changes and keep the older version in history.
 
     Two statements on purpose: one combined statement loses restatements under concurrency (its snapshot sees neither
-    the row a concurrent insert committed nor inserts it). ``restates``: also move ``observed_at`` of equal rows on, so
+    the row a concurrent insert committed nor inserts it). ``restates``: also let a later run take over equal rows, so
     that an older version that arrives late stays older.
     """
     with connection.cursor() as cursor:
@@ -172,23 +174,27 @@ def _restate(cursor: Any, first: date, last: date, *, restates: bool) -> tuple[s
     days = f"e.charge_date BETWEEN '{first}' AND '{last}'"
     known = (
         "FROM stage s JOIN usage_event e ON e.charge_date = s.charge_date AND e.event_id = s.event_id "
+        "JOIN ingest_ingestrun sr ON sr.id = s.run_id JOIN ingest_ingestrun er ON er.id = e.run_id "
         "LEFT JOIN stage_new n ON n.charge_date = s.charge_date AND n.event_id = s.event_id "
         f"WHERE n.event_id IS NULL AND {days} AND {_DIFFERS}"
     )
     older, newer = (", ".join(f"{side}.{name}" for name in FACT_COLUMNS) for side in ("e", "s"))
-    cursor.execute(f"SELECT s.event_id {known} AND s.run_id = e.run_id AND s.observed_at = e.observed_at")
+    cursor.execute(f"SELECT s.event_id {known} AND s.run_id = e.run_id")
     conflicts = {row[0].bytes for row in cursor.fetchall()}
-    for superseded, condition in ((older, _NEWER), (newer, "(s.observed_at, s.run_id) < (e.observed_at, e.run_id)")):
+    for superseded, condition in ((older, _NEWER), (newer, _OLDER)):
         cursor.execute(
             f"INSERT INTO usage_event_history ({_LIST}) SELECT {superseded} {known} AND {condition} ON CONFLICT DO NOTHING"
         )
     settled = ", ".join(f"{name} = s.{name}" for name in FACT_COLUMNS if name not in _KEY)
-    joined = f"FROM stage s WHERE e.charge_date = s.charge_date AND e.event_id = s.event_id AND {days}"
+    joined = (
+        "FROM stage s, ingest_ingestrun sr, ingest_ingestrun er "
+        f"WHERE sr.id = s.run_id AND er.id = e.run_id AND e.charge_date = s.charge_date AND e.event_id = s.event_id AND {days}"
+    )
     # Rows inserted just now meet their own staged row, which neither differs nor is newer.
     cursor.execute(f"UPDATE usage_event e SET {settled} {joined} AND {_DIFFERS} AND {_NEWER} RETURNING e.event_id")
     changed = {row[0].bytes for row in cursor.fetchall()}
     if restates:
-        cursor.execute(f"UPDATE usage_event e SET observed_at = s.observed_at, run_id = s.run_id {joined} AND {_NEWER}")
+        cursor.execute(f"UPDATE usage_event e SET run_id = s.run_id {joined} AND {_NEWER}")
     return changed, conflicts
 
 

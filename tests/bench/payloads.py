@@ -64,16 +64,14 @@ def _payload(index: int, trace: str, at: datetime, chance: random.Random, real: 
         "startTime": begin, "endTime": begin, "completionStartTime": begin, "response_time": 1.25, "model": model,
         "metadata": {
             "user_api_key_hash": hashlib.md5(f"key{key}".encode()).hexdigest(), "user_api_key_alias": f"key-{key:03d}",
-            "user_api_key_team_id": f"team-{key % 25:02d}", "user_api_key_org_id": None, "user_api_key_user_id": None,
-            "user_api_key_team_alias": f"Team {key % 25}", "spend_logs_metadata": None, "usage_object": usage,
+            "user_api_key_team_id": f"team-{key % 25:02d}", "user_api_key_user_id": None, "usage_object": usage,
         },
         "cache_key": None, "response_cost": round((prompt * 3 + output * 12) / 1e6, 9),
         "total_tokens": prompt + output, "prompt_tokens": prompt, "completion_tokens": output,
         "request_tags": [f"team:team-{key % 25:02d}", "env:prod"], "end_user": "", "api_base": "https://llm.example/v1",
-        "model_group": model, "model_id": "", "requester_ip_address": None,
-        "model_parameters": {"temperature": 0.2, "max_tokens": 4096, "stream": True},
-        "hidden_params": {"model_id": None, "cache_key": None, "litellm_overhead_time_ms": None},
-        "error_str": None, "error_information": {"error_code": "", "error_class": "", "llm_provider": ""},
+        "model_group": model, "model_id": "",
+        "model_parameters": {"temperature": 0.2, "stream": True},
+        "error_str": None,
     }  # fmt: skip
 
 

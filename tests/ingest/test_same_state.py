@@ -102,7 +102,10 @@ def test_the_latest_statement_wins_in_every_order_and_history_keeps_the_others(t
         refresh()
         states.append(dump())
         with connection.cursor() as cursor:
-            cursor.execute("SELECT input_uncached FROM usage_event_history ORDER BY observed_at")
+            cursor.execute(
+                "SELECT input_uncached FROM usage_event_history h JOIN ingest_ingestrun r ON r.id = h.run_id "
+                "ORDER BY r.observed_at"
+            )
             history = [row[0] for row in cursor.fetchall()]
         assert history == [100, 140], order
     assert all(state == states[0] for state in states)

@@ -1,0 +1,184 @@
+"""The demo as a whole: loaded once with a pinned date, then looked at from all sides."""
+
+import csv
+import gzip
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db.models import Sum
+from django.test import Client
+
+from allocation.models import CostDaily, Grant, UsageDaily
+from allocation.scope import roles_of
+from allocation.verification import verify
+from finops.models import SiteMark, User
+from ingest import facts
+from ingest.models import DirtySlice, IngestRun, UsageKey
+from ingest.services import Import
+from tests.conftest import empty_ledger
+from web.demo.load import NotADemo, load, write_files
+from web.demo.plan import NOTES
+from web.demo.window import Window
+
+TODAY = date(2026, 11, 15)
+MONTHS = ["2026-08", "2026-09", "2026-10", "2026-11"]
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+# Dollars per million tokens as the providers published them: input, output, cache read. Written down here by hand.
+RATES = {
+    "gpt-5.4-mini": ("0.75", "4.5", "0.075"), "gpt-5.6-luna": ("0.2", "1.2", "0.02"), "gpt-5.6-terra": ("2", "12", "0.2"),
+    "claude-haiku-4-5": ("1", "5", "0.1"), "claude-haiku-5-5": ("0.1", "0.5", "0.01"),
+    "gemini-2.5-flash": ("0.3", "2.5", "0.03"), "gemini-2.5-flash-preview-05-20": ("0.15", "0.6", "0.15"),
+    "gpt-4.1": ("2", "8", "0.5"), "kimi-k2-0905-preview": ("0.6", "2.5", "0.15"),
+    "claude-opus-4-20250514": ("15", "75", "1.5"), "claude-sonnet-4-20250514": ("3", "15", "0.3"),
+}  # fmt: skip
+
+
+def rates(model: str, at: datetime) -> tuple[str, str, str]:
+    """The rates of a call or bucket; two models change theirs by date, one by the hour too."""
+    if model == "gpt-5.6-sol":
+        return ("5", "30", "0.5") if at.date() < date(2026, 8, 21) else ("4", "20", "0.4")
+    if model == "deepseek-v4-pro":
+        if 1 <= at.hour < 4 or 6 <= at.hour < 10:
+            return ("1.32", "3.96", "0.044")
+        return ("0.435", "0.87", "0.003625") if at.date() < date(2026, 8, 17) else ("0.66", "1.98", "0.022")
+    return RATES[model]
+
+
+def demo(*arguments: str) -> dict[str, Any]:
+    out = io.StringIO()
+    call_command("demo", "--no-serve", "--json", f"--today={TODAY}", *arguments, stdout=out)
+    found: dict[str, Any] = json.loads(out.getvalue().splitlines()[-1])
+    return found
+
+
+@pytest.fixture(scope="module")
+def loaded(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, Any]]:
+    with django_db_blocker.unblock():
+        yield demo()
+        empty_ledger()
+
+
+def calls(files: list[Import]) -> Iterator[tuple[str, datetime, int, int, int]]:
+    """(model, time, input, output, cached) of every record in the demo's files, read without the product's sources."""
+    page = json.loads(files[0].path.read_text(encoding="utf-8"))
+    for bucket in page["data"]:
+        at = datetime.fromtimestamp(bucket["start_time"], UTC)
+        for row in bucket["results"]:
+            yield row["model"], at, row["input_tokens"], row["output_tokens"], row["input_cached_tokens"]
+    with files[1].path.open(encoding="utf-8") as lines:
+        for record in csv.DictReader(lines):
+            at = datetime.fromisoformat(record["hour"])
+            yield record["model"], at, int(record["input_tokens"]), int(record["output_tokens"]), 0
+    with gzip.open(files[2].path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            call = json.loads(line)
+            usage = call["metadata"]["usage_object"]
+            cached = usage["prompt_tokens_details"]["cached_tokens"]
+            at = datetime.fromisoformat(call["startTime"])
+            yield call["model"], at, usage["prompt_tokens"], usage["completion_tokens"], cached
+
+
+@pytest.mark.slow
+def test_the_total_is_that_of_the_files_to_the_last_digit(loaded: dict[str, Any], tmp_path: Path) -> None:
+    expected: dict[str, Decimal] = {}
+    records: Counter[str] = Counter()
+    for model, at, prompt, output, cached in calls(write_files(Window.ending(TODAY, NOW), tmp_path)):
+        records[model] += 1
+        if model != "ledger-llama-70b-ft":
+            fresh, made, read = map(Decimal, rates(model, at))
+            cost = (prompt - cached) * fresh + output * made + cached * read
+            expected[model] = expected.get(model, Decimal(0)) + cost
+    rows = CostDaily.objects.exclude(model="ledger-llama-70b-ft").values_list("model").annotate(Sum("effective_cost"))
+    assert dict(rows) == {model: cost / 1_000_000 for model, cost in expected.items()}
+    assert loaded["events"] == records.total() == facts.count_facts()
+    assert loaded["unpriced"] == records["ledger-llama-70b-ft"]
+
+
+@pytest.mark.slow
+def test_it_tells_the_story_of_two_diverging_ends(loaded: dict[str, Any]) -> None:
+    assert loaded["months"] == MONTHS
+    cost, queries = {}, {}
+    for row in CostDaily.objects.values("charge_date__month", "tier").annotate(
+        cost=Sum("effective_cost"), count=Sum("queries")
+    ):
+        place = (row["tier"], row["charge_date__month"])
+        cost[place], queries[place] = row["cost"], row["count"]
+    assert {tier for tier, _ in cost} == {"simple", "moderate", "complex", "research"}
+    each = {place: cost[place] / queries[place] for place in cost}
+    assert each["simple", 10] < each["simple", 8] / 2, "simple queries get cheaper"
+    assert each["complex", 10] > each["complex", 8], "complex ones dearer"
+    assert cost["complex", 10] > cost["complex", 8] * Decimal("1.3")
+    assert sum(queries[tier, 10] for tier in ("complex", "research")) < queries["simple", 10] / 100
+    assert cost["complex", 10] > cost["simple", 10]
+    single = UsageDaily.objects.filter(tier_estimated=False).values_list("tier", flat=True).distinct()
+    assert set(single) == {"simple", "moderate", "complex", "research"}, "each tier has single requests too"
+    assert loaded["queries"] == sum(queries.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("month", [8, 9, 10, 11])
+def test_a_realistic_part_is_unallocated_and_unpriced(loaded: dict[str, Any], month: int) -> None:
+    rows = CostDaily.objects.filter(charge_date__month=month)
+    total = rows.aggregate(total=Sum("effective_cost"))["total"]
+    unallocated = rows.filter(cost_centre=None).aggregate(total=Sum("effective_cost"))["total"]
+    estimate = rows.aggregate(total=Sum("unpriced_estimate"))["total"]
+    assert Decimal("0.02") <= unallocated / total <= Decimal("0.05")
+    assert 0 < estimate < total / 100
+    assert rows.values("cost_centre").distinct().count() == 6
+    assert set(rows.values_list("charge_date__day", flat=True)) == set(range(1, (15 if month == 11 else 30) + 1)) | (
+        {31} if month in (8, 10) else set()
+    )
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_and_every_invariant_holds(loaded: dict[str, Any]) -> None:
+    assert {check.id: check.examples for check in verify() if not check.ok} == {}
+    assert not DirtySlice.objects.exists()
+    assert set(IngestRun.objects.values_list("state", "quarantined", "duplicate")) == {("done", 0, 0)}
+    assert UsageKey.objects.filter(tags__team="platform").exists()
+    assert {"prod", "dev"} <= set(UsageKey.objects.values_list("environment", flat=True))
+
+
+@pytest.mark.slow
+def test_a_second_run_imports_nothing_and_renews_the_password(loaded: dict[str, Any]) -> None:
+    runs, before = IngestRun.objects.count(), loaded["users"][0]["password"]
+    again = demo()
+    assert IngestRun.objects.count() == runs
+    assert {name: again[name] for name in ("months", "events", "queries", "unpriced")} == {
+        name: loaded[name] for name in ("months", "events", "queries", "unpriced")
+    }
+    assert again["seconds"] < loaded["seconds"] / 3
+    roles = {
+        "demo-viewer": "viewer", "demo-owner": "owner", "demo-analyst": "analyst", "demo-finance-1": "finance",
+        "demo-finance-2": "finance", "demo-admin": "admin",
+    }  # fmt: skip
+    assert {user["name"]: user["role"] for user in again["users"]} == roles
+    for user in again["users"]:
+        client = Client()
+        assert not client.login(username=user["name"], password=before)
+        assert client.login(username=user["name"], password=user["password"])
+        assert roles_of(User.objects.get(username=user["name"])) == {user["role"]}
+    bound = Grant.objects.filter(role__in=("viewer", "owner")).values_list("cost_centre__code", flat=True)
+    assert list(bound) == ["CC-210", "CC-210"]
+    assert [note["figure"] for note in SiteMark.objects.get(name="demo").value["notes"]] == list(NOTES)
+
+
+@pytest.mark.slow
+def test_a_later_day_adds_its_days_and_an_earlier_one_is_refused(loaded: dict[str, Any]) -> None:
+    with pytest.raises(NotADemo, match="up to 2026-11-15 already"):
+        load(date(2026, 11, 14), NOW, lambda *_: None)
+    before = dict(CostDaily.objects.values_list("charge_date").annotate(Sum("effective_cost")))
+    summary = load(date(2026, 11, 16), NOW, lambda *_: None)
+    after = dict(CostDaily.objects.values_list("charge_date").annotate(Sum("effective_cost")))
+    assert set(after) - set(before) == {date(2026, 11, 16)}
+    assert {day: after[day] for day in before} == before
+    assert summary.events > loaded["events"]
+    assert SiteMark.objects.get(name="demo").value["until"] == "2026-11-16"
