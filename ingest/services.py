@@ -4,7 +4,7 @@ import queue
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,6 @@ def _longest_streak(group: Group) -> int:
 class _Progress:
     delivered: int = 0
     error: BaseException | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
 
 
 def ingest_file(job: Import) -> IngestRun:

@@ -1,0 +1,154 @@
+"""Charges, who bears them, and what pages read."""
+
+from django.db import models
+
+from allocation.models.owners import AllocationRule, CostCentre, Team
+from finops.domains import MoneyField, QuantityField, RateField
+
+
+class Charge(models.Model):
+    """One line of cost: the only thing that allocation, statements, FOCUS and forecasts read.
+
+    For usage: one per date, usage key, tier, class and price. Unique by (charge_date, usage_key, tier, tier_estimated,
+    sku_id, sku_price_id, charge_category, charge_class, provenance, origin). Replaced with its slice in an open period,
+    never changed in a closed one. Cost columns are NULL where unpriced.
+    """
+
+    charge_date = models.DateField()
+    billing_period = models.DateField(help_text="First day of the billing period on the issuer's clock.")
+    usage_key_id = models.IntegerField(null=True)
+    tier = models.CharField(max_length=10, blank=True)
+    tier_estimated = models.BooleanField(default=False)
+    charge_category = models.CharField(max_length=20)
+    charge_class = models.CharField(max_length=20, blank=True)
+    sku_id = models.TextField(help_text="provider/model/class")
+    sku_price_id = models.TextField(blank=True, help_text="Natural key of the price; empty: unpriced.")
+    price_class = models.CharField(max_length=30)
+    consumed_quantity = QuantityField()
+    consumed_unit = models.CharField(max_length=30)
+    list_unit_price = RateField(null=True)
+    pricing_unit = models.BigIntegerField(null=True)
+    list_cost = MoneyField(null=True)
+    contracted_cost = MoneyField(null=True)
+    effective_cost = MoneyField(null=True)
+    billed_cost = MoneyField(null=True)
+    proxy_cost = MoneyField(null=True)
+    billing_currency = models.CharField(max_length=3)
+    provenance = models.CharField(max_length=20)
+    origin = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="parts")
+
+    class Meta:
+        db_table = "charge"
+        indexes = [models.Index(fields=["charge_date", "usage_key_id"], name="charge_by_slice")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=[
+                    "charge_date", "usage_key_id", "tier", "tier_estimated", "sku_id", "sku_price_id",
+                    "charge_category", "charge_class", "provenance", "origin",
+                ],
+                nulls_distinct=False,
+                name="charge_is_unique",
+            )
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"{self.charge_date} {self.sku_id} {self.effective_cost}"
+
+
+class AllocatedCost(models.Model):
+    """One share of one charge and who bears it; cost_centre NULL is *unallocated*. Unique by charge and part.
+
+    The shares of a charge sum to it exactly, in every cost column. Replaced with its slice in an open period.
+    """
+
+    charge = models.ForeignKey(Charge, on_delete=models.CASCADE, related_name="allocated")
+    charge_date = models.DateField()
+    part = models.SmallIntegerField(help_text="0, 1, ... in the order of the rule's targets.")
+    rule = models.ForeignKey(AllocationRule, on_delete=models.PROTECT, null=True)
+    cost_centre = models.ForeignKey(CostCentre, on_delete=models.PROTECT, null=True)
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, null=True)
+    quantity = QuantityField()
+    list_cost = MoneyField(null=True)
+    contracted_cost = MoneyField(null=True)
+    effective_cost = MoneyField(null=True)
+    billed_cost = MoneyField(null=True)
+    proxy_cost = MoneyField(null=True)
+
+    class Meta:
+        db_table = "allocated_cost"
+        constraints = [models.UniqueConstraint(fields=["charge", "part"], name="allocated_cost_is_unique")]
+        indexes = [models.Index(fields=["charge_date", "cost_centre"], name="allocated_cost_by_date")]
+
+    def __str__(self) -> str:
+        return f"{self.charge_id}.{self.part} {self.effective_cost}"
+
+
+class CostDaily(models.Model):
+    """What pages and API read: allocated cost of one day by its dimensions. Unique by all of them.
+
+    Derived from allocated_cost (money), the cube (requests, queries) and the assignment of usage keys; replaced with
+    its day. ``unpriced_*`` carries usage without a price, which is in no cost column.
+    """
+
+    charge_date = models.DateField()
+    cost_centre = models.ForeignKey(CostCentre, on_delete=models.PROTECT, null=True)
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, null=True)
+    provider = models.TextField()
+    model = models.TextField()
+    tier = models.CharField(max_length=10)
+    tier_estimated = models.BooleanField()
+    environment = models.TextField(blank=True)
+    feature = models.TextField(blank=True)
+    provenance = models.CharField(max_length=20)
+    billing_currency = models.CharField(max_length=3)
+    list_cost = MoneyField()
+    contracted_cost = MoneyField()
+    effective_cost = MoneyField()
+    billed_cost = MoneyField()
+    requests = models.BigIntegerField()
+    queries = models.BigIntegerField()
+    tokens = models.BigIntegerField()
+    unpriced_tokens = models.BigIntegerField()
+    unpriced_estimate = MoneyField()
+
+    class Meta:
+        db_table = "cost_daily"
+        indexes = [models.Index(fields=["charge_date"], name="cost_daily_by_date")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=[
+                    "charge_date", "cost_centre", "team", "provider", "model", "tier", "tier_estimated",
+                    "environment", "feature", "provenance", "billing_currency",
+                ],
+                nulls_distinct=False,
+                name="cost_daily_is_unique",
+            )
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"{self.charge_date} {self.cost_centre_id} {self.model} {self.effective_cost}"
+
+
+class QueryCostDaily(models.Model):
+    """How dear queries were: count and cost of the queries that began on one day, by log10 bin (20 a decade).
+
+    Unique by day, owner, provider, model, tier, environment and bin. ``bin`` NULL: the query cost nothing or has usage
+    without a price. Replaced with its day. ``cost`` is exact; only the bin is a float's business.
+    """
+
+    charge_date = models.DateField()
+    cost_centre = models.ForeignKey(CostCentre, on_delete=models.PROTECT, null=True)
+    provider = models.TextField()
+    model = models.TextField()
+    tier = models.CharField(max_length=10)
+    environment = models.TextField(blank=True)
+    bin = models.SmallIntegerField(null=True, help_text="floor(20 * log10(cost of the query)).")
+    queries = models.BigIntegerField()
+    cost = MoneyField()
+
+    class Meta:
+        db_table = "query_cost_daily"
+        indexes = [models.Index(fields=["charge_date"], name="query_cost_daily_by_date")]
+
+    def __str__(self) -> str:
+        return f"{self.charge_date} {self.tier} {self.bin} {self.queries}"
