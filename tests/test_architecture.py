@@ -17,9 +17,7 @@ def sources(*folders: str) -> list[Path]:
 
 
 def test_no_file_is_longer_than_300_lines() -> None:
-    long = {
-        str(p.relative_to(ROOT)): n for p in sources(*PACKAGES) if (n := len(p.read_text().splitlines())) > 300
-    }
+    long = {str(p.relative_to(ROOT)): n for p in sources(*PACKAGES) if (n := len(p.read_text().splitlines())) > 300}
     assert long == {}
 
 

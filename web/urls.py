@@ -16,4 +16,5 @@ urlpatterns = [
     path("dash/<path:path>", views.dashboard, name="dash"),
     path("", include("web.api.urls")),
     path("", include("web.exports.urls")),
+    path("", include("web.health")),
 ]

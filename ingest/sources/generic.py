@@ -26,6 +26,7 @@ class Generic(RowSource):
     """Any table of calls; its layer is the mapping's."""
 
     kind = "generic"
+    maps = True
     layer = "gateway"
 
     def layer_in(self, context: Context) -> str:

@@ -49,6 +49,7 @@ URLS: dict[str, tuple[str, str]] = {
     "api-quarantine": ("api for those who see everything", "/api/v1/quarantine?run={run}"),
     "api-schema": ("api", "/api/schema/"),
     "api-docs": ("docs", "/api/docs/"),
+    "healthz": ("probe", "/healthz"),
     "export-statement": ("download", "/exports/statement-2026-09.xlsx"),
 }
 
@@ -236,3 +237,9 @@ def test_runs_and_quarantine_tell_where_and_never_what(run: int) -> None:
     assert Client().get("/api/v1/quarantine?run=999999", **headers).status_code == 404
     for wrong in ("", "0", "-1", "x", "1" * 30):
         assert Client().get("/api/v1/quarantine", {"run": wrong}, **headers).status_code == 400
+
+
+def test_the_probe_answers_without_a_log_in_and_without_the_database(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        answer = Client().get("/healthz")
+    assert (answer.status_code, answer.content) == (200, b"ok\n")

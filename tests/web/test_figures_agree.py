@@ -47,7 +47,12 @@ SELECT coalesce(sum(tokens * p.rate / p.per), 0) FROM event JOIN ingest_price p
     AND p.valid_from <= event.charge_date AND (p.valid_to IS NULL OR p.valid_to > event.charge_date)
 WHERE charge_date >= '2026-09-01' AND charge_date < '2026-10-01'
 """
-_SQL_COLUMN = {"x_CostCentre": "cost_centre", "x_Model": "event.model", "x_QueryTier": "tier", "x_Environment": "environment"}
+_SQL_COLUMN = {
+    "x_CostCentre": "cost_centre",
+    "x_Model": "event.model",
+    "x_QueryTier": "tier",
+    "x_Environment": "environment",
+}
 _PAGE_NAME = {"x_CostCentre": "cost_centre", "x_Model": "model", "x_QueryTier": "tier", "x_Environment": "environment"}
 CHOICES = {
     "x_CostCentre": ["CC-1", "CC-2", "CC-3", "(unallocated)"], "x_Model": MODELS,
@@ -111,9 +116,16 @@ def test_api_page_and_sql_agree_exactly_for_twenty_random_filters(analyst: Clien
         filters = random_filters(chance)
         wanted = expected(filters)
         query: dict[str, Any] = {f"filter[{name}]": ",".join(values) for name, values in filters.items()}
-        answer = analyst.get("/api/v1/costs", {"month": "2026-09", "group_by": "x_Model", "compare": "previous"} | query).json()
-        page = [("month", "2026-09"), *((_PAGE_NAME[name], value) for name, values in filters.items() for value in values)]
-        rows = list(csv.DictReader(analyst.get(f"/overview/cost-centres.csv?{urlencode(page)}").content.decode().splitlines()))
+        answer = analyst.get(
+            "/api/v1/costs", {"month": "2026-09", "group_by": "x_Model", "compare": "previous"} | query
+        ).json()
+        page = [
+            ("month", "2026-09"),
+            *((_PAGE_NAME[name], value) for name, values in filters.items() for value in values),
+        ]
+        rows = list(
+            csv.DictReader(analyst.get(f"/overview/cost-centres.csv?{urlencode(page)}").content.decode().splitlines())
+        )
         assert Decimal(answer["totals"]["EffectiveCost"]) == wanted, filters
         assert sum(Decimal(row["EffectiveCost"]) for row in answer["results"]) == wanted, filters
         assert sum(Decimal(row["EffectiveCost"]) for row in rows) == wanted, filters
@@ -128,7 +140,9 @@ def test_the_workbook_ties_to_the_facts_and_its_statement_is_their_largest_remai
     rows = [row for row in book["Detail"].iter_rows(values_only=True) if any(value is not None for value in row)]
     head = next(n for n, row in enumerate(rows) if "EffectiveCost" in row)
     names = {name: n for n, name in enumerate(rows[head]) if name}
-    lines = [row for row in rows[head + 1 :] if row[names["x_CostCentre"]] is not None or row[names["SkuId"]] is not None]
+    lines = [
+        row for row in rows[head + 1 :] if row[names["x_CostCentre"]] is not None or row[names["SkuId"]] is not None
+    ]
     lines = [row for row in lines if row[names["SkuId"]] is not None]
     exact = [Decimal(row[names["x_EffectiveCostExact"]]) for row in lines if row[names["x_EffectiveCostExact"]]]
     wanted = expected({})
@@ -141,7 +155,9 @@ def test_the_workbook_ties_to_the_facts_and_its_statement_is_their_largest_remai
     charged = _charged(summary)
     by_centre = {name: expected({"x_CostCentre": [name]}) for name in CHOICES["x_CostCentre"]}
     assert sum(charged.values()) == wanted.quantize(Decimal("0.01"))
-    cents = {name: int(cost * 100) for name, cost in by_centre.items()}  # floor, then the largest remainders get one more
+    cents = {
+        name: int(cost * 100) for name, cost in by_centre.items()
+    }  # floor, then the largest remainders get one more
     missing = int(wanted.quantize(Decimal("0.01")) * 100) - sum(cents.values())
     for name in sorted(by_centre, key=lambda name: -(by_centre[name] * 100 % 1))[:missing]:
         cents[name] += 1

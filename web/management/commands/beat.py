@@ -18,4 +18,4 @@ class Command(LedgerCommand):
         connections.close_all()
         from finops.celery import app
 
-        app.start(["beat", "--loglevel=WARNING", "--pidfile="])
+        app.start(["--quiet", "beat", "--loglevel=WARNING", "--pidfile="])

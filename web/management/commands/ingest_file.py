@@ -11,10 +11,11 @@ from django.core.management.base import CommandParser
 from tqdm import tqdm
 
 from allocation.derived import refresh
+from ingest.calc.mapping import MappingError
 from ingest.models import IngestRun
 from ingest.selectors import quarantine_counts
 from ingest.services import Import, Refused, Unfinished, ingest_file
-from ingest.sources import UnknownKind
+from ingest.sources import UnknownKind, get_source
 from web.management.base import Failed, LedgerCommand, RefusedHere, WrongUse
 
 
@@ -45,9 +46,7 @@ class Command(LedgerCommand):
         parser.add_argument("--no-refresh", action="store_true", help="leave the derived tables to the worker")
 
     def run(self, **options: Any) -> dict[str, Any]:
-        mapping = None
-        if options["mapping"]:
-            mapping = yaml.safe_load(options["mapping"].read_text(encoding="utf-8"))
+        mapping = self._mapping(options)
         bar = tqdm(unit=" records", unit_scale=True, disable=None, leave=False)
 
         def show(count: int) -> None:
@@ -60,9 +59,7 @@ class Command(LedgerCommand):
         )  # fmt: skip
         try:
             run = ingest_file(job)
-        except UnknownKind as error:
-            raise WrongUse(error) from None
-        except ValueError as error:
+        except (UnknownKind, MappingError) as error:
             raise WrongUse(error) from None
         except Refused as error:
             raise RefusedHere(error, self._outcome_of(error)) from None
@@ -75,6 +72,17 @@ class Command(LedgerCommand):
         outcome = summary(run)
         self._say(outcome)
         return outcome
+
+    @staticmethod
+    def _mapping(options: dict[str, Any]) -> Any:
+        if options["mapping"] is None:
+            return None
+        try:
+            if not get_source(options["source"]).maps:
+                raise WrongUse(f"the source {options['source']} takes no mapping")
+            return yaml.safe_load(options["mapping"].read_text(encoding="utf-8"))
+        except (UnknownKind, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise WrongUse(error) from None
 
     @staticmethod
     def _outcome_of(error: Exception) -> dict[str, Any] | None:

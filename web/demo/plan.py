@@ -1,0 +1,85 @@
+"""What the demo assumes: which recorded workload stands for which priced model, how large, growing how, owned by whom.
+
+Token counts per request, hours and clients are measured; everything in this file is an assumption, and
+`data/ORIGIN.md` and `NOTES` say so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+TILE_DAYS = 14  # length of the recording that is repeated
+
+
+class Model(NamedTuple):
+    """A priced model, in force from the first day of the demo's month ``from_month`` (0: the first)."""
+
+    from_month: int
+    provider: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One recorded workload as one bill. ``size`` and growth multiply the recording; growth is per tile of 14 days."""
+
+    workload: str
+    account: str  # billing account at the provider
+    clients: int  # as many of the largest clients stay apart; the rest are one client
+    size: float
+    growth: float  # of requests
+    depth: float  # growth of output tokens per request: test-time compute
+    models: tuple[Model, ...]
+    projects: tuple[str, ...]  # clients by size, in turn
+    unowned: frozenset[int] = frozenset()  # clients by rank that belong to `sandbox`, which no rule catches
+    slow: int = 0  # the clients of odd rank change to a new model this many months later
+    apart: Mapping[int, Model] = field(default_factory=dict)  # clients by rank that use a model of their own
+
+
+STREAMS = (
+    Stream(
+        "m-small", "openai-main", clients=14, size=0.045, growth=1.02, depth=1.0, slow=1,
+        models=(Model(0, "openai", "gpt-5.4-mini"), Model(1, "openai", "gpt-5.6-luna")),
+        projects=("support-chat", "search-ranking", "support-mail", "search-answers"), unowned=frozenset({14}),
+    ),
+    Stream(
+        "m-mid", "anthropic-main", clients=20, size=0.012, growth=1.02, depth=1.0, slow=1,
+        models=(Model(0, "anthropic", "claude-haiku-4-5"), Model(2, "anthropic", "claude-haiku-5-5")),
+        projects=("support-chat", "search-answers", "code-review", "support-mail", "search-ranking"), unowned=frozenset({5, 12}),
+        apart={19: Model(0, "selfhosted", "ledger-llama-70b-ft")},  # a model of the site's own: no book has its price
+    ),
+    Stream(
+        "deepseek-r1", "deepseek-main", clients=16, size=0.4, growth=1.06, depth=1.07,
+        models=(Model(0, "deepseek", "deepseek-v4-pro"),),
+        projects=("risk-models", "code-agents", "risk-memos", "search-deep"), unowned=frozenset({1, 2, 16}),
+        # Rank 13 is the client with by far the longest answers: 8,461 output tokens a request.
+        apart={
+            13: Model(0, "openai", "gpt-5.6-terra"), 0: Model(0, "openai", "gpt-5.6-sol"), 3: Model(0, "openai", "gpt-5.6-sol"),
+        },
+    ),
+    Stream(
+        "mm-image", "google-main", clients=8, size=0.5, growth=1.03, depth=1.0,
+        models=(Model(0, "google", "gemini-2.5-flash"),),
+        projects=("claims-vision", "claims-vision", "shared-vision"),
+    ),
+)  # fmt: skip
+
+# What the pages may show beside a figure: measured, tiled, simulated or assumed, and what that means here.
+NOTES = {
+    "hours, clients and tokens per request of provider usage": (
+        "measured", "ServeGen: two weeks (m-small, m-mid) and one day (deepseek-r1, mm-image) of production traffic."
+    ),
+    "days beyond the recording": ("tiled", "The recording is repeated; two weeks give months, one day gives two weeks."),
+    "volume, growth, test-time compute": (
+        "assumed", "Declared factors per workload: size, growth of requests and growth of output per request."
+    ),
+    "models and prices": (
+        "assumed", "Each workload stands for a priced model; prices themselves are the book's, dated and real."
+    ),
+    "cost centres, teams, environments": ("assumed", "Clients of the recordings are given to made-up teams by rules."),
+    "tokens of single requests": ("measured", "Azure LLM inference trace 2023 (code) and Mooncake conversations."),
+    "dates of single requests": ("tiled", "Runs of consecutive requests are moved to the demo's days, a run a day."),
+    "traces of several calls": ("simulated", "Some consecutive requests are joined into one query."),
+    "agent runs": ("measured", "Total tokens and cost of Aider benchmark runs; calls and traces are simulated."),
+    "how often agents run": ("assumed", "The benchmark is repeated more often from month to month."),
+}  # fmt: skip
