@@ -129,7 +129,8 @@ def cost_per_query(distribution: pd.DataFrame, found: Quantiles, currency: str) 
         here = [row for row in rows if row[0] == place]
         highest["up"] = max(highest["up"], sum(row[2] for row in here) / found.queries * 100)
         highest["down"] = max(highest["down"], float(sum(row[3] for row in here) / whole * 100) if whole else 0.0)
-    _query_axes(figure, rows, highest, currency)
+    left = found.median > 0 and math.log10(found.median) < (min(row[0] for row in rows) + max(row[0] for row in rows)) / 40
+    _query_axes(figure, rows, highest, currency, words="right" if left else "left")
     _marks(figure, rows, found, highest, currency)
     return figure
 
@@ -188,12 +189,19 @@ def _bin_text(row: tuple[int, str, int, Decimal], queries: int, whole: Decimal, 
 
 
 def _query_axes(
-    figure: go.Figure, rows: list[tuple[int, str, int, Decimal]], highest: dict[str, float], currency: str
+    figure: go.Figure,
+    rows: list[tuple[int, str, int, Decimal]],
+    highest: dict[str, float],
+    currency: str,
+    *,
+    words: str,
 ) -> None:
+    """Decades below, words on the side (left or right) that the first mark leaves free."""
     low, high = math.floor(min(row[0] for row in rows) / 20), math.ceil((max(row[0] for row in rows) + 1) / 20)
-    decades = list(range(low, high + 1))
+    decades = list(range(high, low - 1, -1 if high - low <= 5 else -2))
     figure.update_xaxes(
         range=[low - 0.25, high + 0.05],
+        tickangle=0,
         tickvals=decades,
         ticktext=[
             f"{formats.symbol(currency)}{10.0**decade:,.{max(2, -decade) if decade < 0 else 0}f}" for decade in decades
@@ -207,7 +215,7 @@ def _query_axes(
         ("↓ share of cost", -highest["down"] * 1.1, "bottom"),
     ):
         figure.add_annotation(
-            x=0, xref="paper", xanchor="left", y=place, yanchor=anchor, text=text, showarrow=False,
+            x=float(words == "right"), xref="paper", xanchor=words, y=place, yanchor=anchor, text=text, showarrow=False,
             font={"size": 11, "color": MUTED},
         )  # fmt: skip
 
