@@ -110,7 +110,7 @@ def cost_per_query(distribution: pd.DataFrame, found: Quantiles, currency: str) 
 
     Both halves have one scale and each adds up to 100 %. Median, mean and p99 are marked.
     """
-    rows = binned(distribution)
+    rows = _coarse(binned(distribution))
     whole = sum((row[3] for row in rows), Decimal(0))
     figure = go.Figure(layout={"template": TEMPLATE, "barmode": "relative", "bargap": 0, "hovermode": "closest"})
     highest = {"up": 0.0, "down": 0.0}
@@ -121,7 +121,7 @@ def cost_per_query(distribution: pd.DataFrame, found: Quantiles, currency: str) 
         text = [_bin_text(row, found.queries, whole, currency) for row in own]
         for values in (queries, [-cost for cost in costs]):
             figure.add_bar(
-                x=[(row[0] + 0.5) / 20 for row in own], y=values, width=1 / 20,
+                x=[(row[0] + _BARS / 2) / 20 for row in own], y=values, width=_BARS / 20,
                 name=tier_name(tier), marker={"color": tier_colour(tier), "line": {"width": 0}},
                 customdata=text, hovertemplate=f"<b>{tier_name(tier)}</b> %{{customdata}}<extra></extra>",
             )  # fmt: skip
@@ -129,10 +129,25 @@ def cost_per_query(distribution: pd.DataFrame, found: Quantiles, currency: str) 
         here = [row for row in rows if row[0] == place]
         highest["up"] = max(highest["up"], sum(row[2] for row in here) / found.queries * 100)
         highest["down"] = max(highest["down"], float(sum(row[3] for row in here) / whole * 100) if whole else 0.0)
-    left = found.median > 0 and math.log10(found.median) < (min(row[0] for row in rows) + max(row[0] for row in rows)) / 40
+    left = (
+        found.median > 0 and math.log10(found.median) < (min(row[0] for row in rows) + max(row[0] for row in rows)) / 40
+    )
     _query_axes(figure, rows, highest, currency, words="right" if left else "left")
     _marks(figure, rows, found, highest, currency)
     return figure
+
+
+_BARS = 4  # bins of a twentieth of a decade in one bar: five bars a decade can be read, twenty are a comb
+
+
+def _coarse(rows: list[tuple[int, str, int, Decimal]]) -> list[tuple[int, str, int, Decimal]]:
+    """Bins joined into bars: (first bin, tier, queries, cost)."""
+    sums: dict[tuple[int, str], tuple[int, Decimal]] = {}
+    for place, tier, queries, cost in rows:
+        bar = (place // _BARS * _BARS, tier)
+        before = sums.get(bar, (0, Decimal(0)))
+        sums[bar] = (before[0] + queries, before[1] + cost)
+    return [(*bar, *amounts) for bar, amounts in sorted(sums.items())]
 
 
 def _silhouette(figure: go.Figure, days: Sequence[date], before: Sequence[Decimal], name: str, currency: str) -> None:
@@ -179,7 +194,7 @@ def _half_day(day: date, side: int) -> str:
 
 
 def _bin_text(row: tuple[int, str, int, Decimal], queries: int, whole: Decimal, currency: str) -> str:
-    low, high = (Decimal(10 ** (edge / 20)) for edge in (row[0], row[0] + 1))
+    low, high = (Decimal(10 ** (edge / 20)) for edge in (row[0], row[0] + _BARS))
     share = formats.percent(row[3] / whole) if whole else formats.NONE
     return (
         f"{formats.unit_cost(low, currency)} to {formats.unit_cost(high, currency)} a query<br>"
