@@ -1,4 +1,4 @@
-"""Rows as PostgreSQL's binary COPY format, made by numpy: a matrix of bytes and a mask of those that are sent.
+"""Rows as PostgreSQL's binary COPY format, packed by numpy.
 
 Source: PostgreSQL documentation, COPY, "Binary Format"; types' send/receive functions in src/backend/utils/adt.
 """
@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -27,55 +26,58 @@ class Column(NamedTuple):
     null: Mask | None = None
 
 
-_BIG_ENDIAN = {"bool": "i1", "int2": ">i2", "int4": ">i4", "int8": ">i8", "date": ">i4", "timestamptz": ">i8"}
+# Big-endian layout of a value, by type.
+_LAYOUT: dict[str, Any] = {
+    "bool": "i1", "int2": ">i2", "int4": ">i4", "int8": ">i8", "date": ">i4", "timestamptz": ">i8", "uuid": "V16",
+    "numeric": (">i2", (10,)),
+}  # fmt: skip
 _SHIFT = {"date": EPOCH_2000_DAYS, "timestamptz": EPOCH_2000_US}
 
 
 def encode(columns: Sequence[Column], rows: int) -> bytes:
-    """The rows as binary COPY data with header and trailer."""
-    blocks: list[Bytes] = [_big(np.full(rows, len(columns)), ">i2")]
-    masks: list[Mask | None] = [None]
-    for column in columns:
-        null = column.null
-        if null is not None and null.all():
-            blocks.append(np.full((rows, 4), 0xFF, dtype=np.uint8))
-            masks.append(None)
+    """The rows as binary COPY data with header and trailer.
+
+    Rows that are NULL in the same columns have one layout and are written together, so their order is kept only among
+    themselves.
+    """
+    ready = [
+        column._replace(values=_numeric(column.values)) if column.type == "numeric" else column for column in columns
+    ]
+    absent = [np.zeros(rows, dtype=bool) if column.null is None else column.null for column in columns]
+    pattern = np.zeros(rows, dtype=np.int64)
+    for null in absent:
+        if null.any() and not null.all():
+            pattern = pattern << 1 | null
+            if pattern.max(initial=0) > 1 << 40:  # keep the code small: number the patterns there are
+                pattern = np.unique(pattern, return_inverse=True)[1]
+    parts = [HEADER]
+    for code in np.unique(pattern):
+        chosen = np.flatnonzero(pattern == code)
+        parts.append(_rows_alike(ready, [bool(null[chosen[0]]) for null in absent], chosen))
+    return b"".join([*parts, TRAILER])
+
+
+def _rows_alike(columns: Sequence[Column], absent: Sequence[bool], chosen: Any) -> bytes:
+    """The chosen rows, all NULL in the same columns, as one packed structured array."""
+    layout: list[Any] = [("fields", ">i2")]
+    for number, (column, null) in enumerate(zip(columns, absent, strict=True)):
+        layout.append((f"length{number}", ">i4"))
+        if not null:
+            shape = _LAYOUT[column.type]
+            layout.append((f"value{number}", *shape) if isinstance(shape, tuple) else (f"value{number}", shape))
+    packed = np.empty(len(chosen), dtype=layout)
+    packed["fields"] = len(columns)
+    for number, (column, null) in enumerate(zip(columns, absent, strict=True)):
+        if null:
+            packed[f"length{number}"] = -1
             continue
-        data = _data(column)
-        length = np.full(rows, data.shape[1], dtype=np.int32)
-        if null is None or not null.any():
-            blocks += [_big(length, ">i4"), data]
-            masks += [None, None]
-        else:
-            length[null] = -1
-            blocks += [_big(length, ">i4"), data]
-            masks += [None, ~null]
-    if all(mask is None for mask in masks):
-        return HEADER + np.concatenate(blocks, axis=1).tobytes() + TRAILER
-    matrix = np.concatenate(blocks, axis=1)
-    sent = np.ones(matrix.shape, dtype=bool)
-    start = 0
-    for block, mask in zip(blocks, masks, strict=True):
-        if mask is not None:
-            sent[:, start : start + block.shape[1]] = mask[:, None]
-        start += block.shape[1]
-    return HEADER + matrix[sent].tobytes() + TRAILER
+        packed[f"length{number}"] = packed.dtype[f"value{number}"].itemsize
+        values = column.values[chosen]
+        packed[f"value{number}"] = values - _SHIFT[column.type] if column.type in _SHIFT else values
+    return packed.tobytes()
 
 
-def _big(values: Any, dtype: str) -> Bytes:
-    array = np.ascontiguousarray(values, dtype=dtype)
-    return array.view(np.uint8).reshape(len(array), array.dtype.itemsize)
-
-
-def _data(column: Column) -> Bytes:
-    if column.type == "uuid":
-        return np.ascontiguousarray(column.values).view(np.uint8).reshape(len(column.values), 16)
-    if column.type == "numeric":
-        return _numeric(column.values)
-    return _big(column.values - _SHIFT.get(column.type, 0), _BIG_ENDIAN[column.type])
-
-
-def _numeric(values: Any) -> Bytes:
+def _numeric(values: Any) -> Any:
     """Non-negative decimals below 10^12 with 12 decimals: six base-10000 digits, weight 2; zeros are stripped by PostgreSQL."""
     filled = pc.fill_null(values, pa.scalar(0, values.type))
     whole = pc.floor(filled)
@@ -88,7 +90,7 @@ def _numeric(values: Any) -> Bytes:
     fields = np.empty((rows, 10), dtype=">i2")
     fields[:, :4] = (6, 2, 0, 12)  # digits, weight, sign, display scale
     fields[:, 4:] = np.stack(parts, axis=1)
-    return fields.view(np.uint8).reshape(rows, 20)
+    return fields
 
 
 def _pico(fraction: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
