@@ -5,9 +5,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
-from allocation.calc.rules import Rule, parse_rules
+from allocation.calc.rules import Rule, RuleError, parse_rules
 from allocation.models import AllocationRule, CostCentre, RuleVersion, Team
 from finops import audit
 
@@ -50,6 +51,7 @@ def load(data: Any, *, actor: str) -> RuleVersion:
     Raises RuleError. The same content twice is one version. Charges are assigned anew by ``allocate``.
     """
     rules = parse_rules(data)
+    _refuse_tags_not_kept(rules)
     digest = hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()
     newest = RuleVersion.objects.order_by("-number").first()
     if newest is not None and newest.content_hash == digest:
@@ -71,3 +73,10 @@ def load(data: Any, *, actor: str) -> RuleVersion:
         action="rules.load", actor=actor, subject=f"v{version.number}", details={"sha256": digest, "rules": len(rules)}
     )
     return version
+
+
+def _refuse_tags_not_kept(rules: list[Rule]) -> None:
+    for rule in rules:
+        for dimension, _ in rule.when:
+            if dimension.startswith("tag.") and dimension[4:] not in settings.TAG_KEYS:
+                raise RuleError(f"{rule.rule}: {dimension} can never match: FINOPS_TAG_KEYS does not keep that tag")

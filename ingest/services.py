@@ -19,6 +19,7 @@ from ingest.calc.usage import USAGE_SCHEMA
 from ingest.classification import current_classifier
 from ingest.keys import Keys
 from ingest.models import ALL_KEYS, DirtySlice, IngestRun
+from ingest.moved import settle_moved
 from ingest.reading import Group, groups
 from ingest.runs import FenceLost
 from ingest.selectors import price_book
@@ -83,7 +84,11 @@ class _Breaker:
             self.open = f"all of the first {group.read} records were rejected"
         if self.open:
             reasons = Counter(place.reason for place in group.rejects).most_common(3)
-            self.open += f" ({', '.join(f'{reason}: {count}' for reason, count in reasons)})"
+            first = group.rejects[0]
+            self.open += (
+                f" ({', '.join(f'{reason}: {count}' for reason, count in reasons)}; the first at {first.place}: "
+                f"{first.reason} {first.detail}); if the kind and mapping are right, --accept-bad takes the rest"
+            )
         self.first = False
 
 
@@ -118,11 +123,11 @@ def ingest_file(job: Import) -> IngestRun:
         raise Refused(f"{job.path.name}: {bomb}") from None
     run = runs.start(source=job.kind, account=job.account, input_name=job.path.name, observed_at=job.observed_at)
     latest = round((runs.database_now() + FUTURE).timestamp() * 1e6)
-    writer = Writer(
-        run, Keys(source.layer_in(context), source.kind, price_book()), current_classifier(), restates=source.restates
-    )
+    classifier = current_classifier()
+    writer = Writer(run, Keys(source.layer_in(context), source.kind, price_book()), classifier)
     try:
         _pump(_deliveries(job, source, context, latest), writer, job.progress)
+        settle_moved(run, writer.days, classifier)
     except (Bomb, NotThisKind, Refused) as refusal:
         kept = run_committed(run)
         state = IngestRun.State.FAILED if kept else IngestRun.State.REFUSED
@@ -135,6 +140,13 @@ def ingest_file(job: Import) -> IngestRun:
         stop = Unfinished(f"{job.path.name}: {str(error) or type(error).__name__}")
         stop.run = _finish(run, writer, context, IngestRun.State.FAILED, str(error) or type(error).__name__)
         raise stop from error
+    except KeyboardInterrupt:
+        stop = Unfinished(f"{job.path.name}: interrupted; the same command completes it")
+        stop.run = _finish(run, writer, context, IngestRun.State.FAILED, "interrupted")
+        raise stop from None
+    except BaseException as error:  # a bug: the run says so at once, the error goes on
+        _finish(run, writer, context, IngestRun.State.FAILED, f"{type(error).__name__}: {error}")
+        raise
     return _finish(run, writer, context, IngestRun.State.DONE, "")
 
 

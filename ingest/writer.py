@@ -38,9 +38,10 @@ class Delivery:
 class Writer:
     """Writes the batches of one run, each in one transaction with its counts, quarantine and dirty marks."""
 
-    def __init__(self, run: IngestRun, keys: Keys, classifier: Classifier, *, restates: bool) -> None:
-        self.run, self.keys, self.classifier, self.restates = run, keys, classifier, restates
+    def __init__(self, run: IngestRun, keys: Keys, classifier: Classifier) -> None:
+        self.run, self.keys, self.classifier = run, keys, classifier
         self.staging = False  # since the first known fact: direct COPY would fail again and leave dead rows
+        self.days: set[date] = set()  # charge dates of what was read
         self.kept: list[pa.Table] = []  # sums of what was stored or changed, for the run's totals
 
     def write(self, delivery: Delivery) -> None:
@@ -57,6 +58,7 @@ class Writer:
                 runs.quarantine(self.run, delivery.places)
             return
         days = batch.dates()
+        self.days.update(days)
         facts.prepare_days(days)
         key_ids, slot_ids = self.keys.key_ids(batch), self.keys.slot_ids(batch)
         tiers = classify_batch(self.classifier, batch)
@@ -90,7 +92,7 @@ class Writer:
                 none = np.array([], dtype=np.int64)
                 return facts.Written(np.arange(rows), none, none)
             self.staging = True
-        return facts.copy_staged(columns, rows, restates=self.restates)
+        return facts.copy_staged(columns, rows)
 
     def _retier(self, batch: Batch, touched: Ints, known: Ints, days: list[date]) -> list[tuple[date, int]]:
         """Judge again the queries of which events were there before, and correct the events whose tier changed."""

@@ -71,6 +71,8 @@ class Policy:
 
 def parse_policy(data: Mapping[str, Any]) -> Policy:
     """A policy from its YAML form (CONTRACTS 5). Raises PolicyError."""
+    if not isinstance(data, Mapping):
+        raise PolicyError("a tier policy is a mapping with an order and its rules")
     order = data.get("order")
     if not isinstance(order, list) or not order:
         raise PolicyError("the policy has no order")

@@ -140,7 +140,7 @@ def fact_columns(
 
 
 def _small(column: Column) -> Column:
-    return Column("int2", np.minimum(column.values, 32_767), column.null)
+    return column._replace(type="int2")
 
 
 def _null_money(batch: Batch) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -96,7 +96,9 @@ def distinct_keys(usage: pa.Table) -> tuple[list[tuple[str, ...]], Ints]:
         encoded = pc.fill_null(column, "").dictionary_encode()
         if isinstance(encoded, pa.ChunkedArray):
             encoded = encoded.combine_chunks()
-        texts = [clean(text)[:MAX_DIMENSION_LENGTH] for text in encoded.dictionary.to_pylist()]
+        texts = encoded.dictionary.to_pylist()
+        if name != "tags":  # canonical JSON, cleaned and bounded tag by tag
+            texts = [clean(text)[:MAX_DIMENSION_LENGTH] for text in texts]
         if len(texts) == 1:
             dictionaries.append((texts, None))
             continue

@@ -49,6 +49,7 @@ _DEFAULTS: dict[str, Any] = {"requests": 1, "bucket": False, "mode": "sync", "re
 
 EARLIEST_US = 1_420_070_400_000_000  # 2015-01-01T00:00Z
 MAX_REQUESTS = 2**31 - 1
+_LIMITS = {"requests": MAX_REQUESTS, "failed": MAX_REQUESTS, "tool_calls": 2**15 - 1}
 
 
 def usage_table(rows: int, columns: Mapping[str, Any]) -> pa.Table:
@@ -121,7 +122,7 @@ def check(table: pa.Table, *, latest_us: int) -> tuple[pa.Table, list[Reject]]:
         values = ints(table, name)
         if values.min(initial=0) < 0:
             mark(values < 0, "negative", name)
-        limit = MAX_TOKENS if name in TOKEN_CLASSES or name == "saved_tokens" else MAX_REQUESTS
+        limit = _LIMITS.get(name, MAX_TOKENS)
         if values.max(initial=0) > limit:
             mark(values > limit, "too_large", name)
     cost = table["reported_cost"]

@@ -21,6 +21,7 @@ from ingest.facts.derive import (
     take_dirty_keys,
     unit_sums_of_day,
 )
+from ingest.facts.move import other_days, retire
 from ingest.facts.store import (
     FEATURE_COLUMNS,
     PARTITIONED,
@@ -55,9 +56,11 @@ __all__ = [
     "mark_dirty",
     "mixed_classes",
     "orphans",
+    "other_days",
     "prepare_days",
     "query_costs_of_day",
     "repeated_events",
+    "retire",
     "slot_events",
     "sums_of_day",
     "take_dirty_keys",

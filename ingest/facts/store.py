@@ -137,12 +137,11 @@ def _copy(table: str, columns: dict[str, Column], count: int) -> None:
             raise _Known from violation
 
 
-def copy_staged(columns: dict[str, Column], count: int, *, restates: bool) -> Written:
+def copy_staged(columns: dict[str, Column], count: int) -> Written:
     """Stage, insert what is new, then replace what a later statement changes and keep the older version in history.
 
     Two statements on purpose: one combined statement loses restatements under concurrency (its snapshot sees neither
-    the row a concurrent insert committed nor inserts it). ``restates``: also let a later run take over equal rows, so
-    that an older version that arrives late stays older.
+    the row a concurrent insert committed nor inserts it).
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -159,14 +158,20 @@ def copy_staged(columns: dict[str, Column], count: int, *, restates: bool) -> Wr
         if inserted == count:
             return Written(np.arange(count), none, none)
         first, last = (date.fromordinal(int(day) + _EPOCH) for day in columns["charge_date"].values[[0, -1]])
-        changed, conflicts = _restate(cursor, first, last, restates=restates)
-        cursor.execute("SELECT event_id FROM stage_new")
-        new = {row[0].bytes for row in cursor.fetchall()}
-    ids = [value.tobytes() for value in columns["event_id"].values]
-    return Written(*(np.flatnonzero([event in group for event in ids]) for group in (new, changed, conflicts)))
+        changed, conflicts = _restate(cursor, first, last)
+        cursor.execute("SELECT charge_date, event_id FROM stage_new")
+        new = _places(cursor)
+    days = (columns["charge_date"].values + _EPOCH).tolist()
+    places = list(zip(days, (value.tobytes() for value in columns["event_id"].values), strict=True))
+    return Written(*(np.flatnonzero([place in group for place in places]) for group in (new, changed, conflicts)))
 
 
-def _restate(cursor: Any, first: date, last: date, *, restates: bool) -> tuple[set[bytes], set[bytes]]:
+def _places(cursor: Any) -> set[tuple[int, bytes]]:
+    """(day, event id) of the rows that a statement returned."""
+    return {(day.toordinal(), event.bytes) for day, event in cursor.fetchall()}
+
+
+def _restate(cursor: Any, first: date, last: date) -> tuple[set[tuple[int, bytes]], set[tuple[int, bytes]]]:
     """Compare staged rows with the facts they met; returns the ids that were replaced and those in conflict.
 
     The days are said again as bounds, because a join alone prunes no partition.
@@ -179,8 +184,8 @@ def _restate(cursor: Any, first: date, last: date, *, restates: bool) -> tuple[s
         f"WHERE n.event_id IS NULL AND {days} AND {_DIFFERS}"
     )
     older, newer = (", ".join(f"{side}.{name}" for name in FACT_COLUMNS) for side in ("e", "s"))
-    cursor.execute(f"SELECT s.event_id {known} AND s.run_id = e.run_id")
-    conflicts = {row[0].bytes for row in cursor.fetchall()}
+    cursor.execute(f"SELECT s.charge_date, s.event_id {known} AND s.run_id = e.run_id")
+    conflicts = _places(cursor)
     for superseded, condition in ((older, _NEWER), (newer, _OLDER)):
         cursor.execute(
             f"INSERT INTO usage_event_history ({_LIST}) SELECT {superseded} {known} AND {condition} ON CONFLICT DO NOTHING"
@@ -191,10 +196,12 @@ def _restate(cursor: Any, first: date, last: date, *, restates: bool) -> tuple[s
         f"WHERE sr.id = s.run_id AND er.id = e.run_id AND e.charge_date = s.charge_date AND e.event_id = s.event_id AND {days}"
     )
     # Rows inserted just now meet their own staged row, which neither differs nor is newer.
-    cursor.execute(f"UPDATE usage_event e SET {settled} {joined} AND {_DIFFERS} AND {_NEWER} RETURNING e.event_id")
-    changed = {row[0].bytes for row in cursor.fetchall()}
-    if restates:
-        cursor.execute(f"UPDATE usage_event e SET run_id = s.run_id {joined} AND {_NEWER}")
+    cursor.execute(
+        f"UPDATE usage_event e SET {settled} {joined} AND {_DIFFERS} AND {_NEWER} RETURNING e.charge_date, e.event_id"
+    )
+    changed = _places(cursor)
+    # Said again later and unchanged: it is that run's statement now, so that a version in between that comes late loses.
+    cursor.execute(f"UPDATE usage_event e SET run_id = s.run_id {joined} AND {_NEWER}")
     return changed, conflicts
 
 

@@ -6,7 +6,7 @@ call has the same id in both forms. Times without an offset are UTC. ``session_i
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.calc.identity import canonical_tags
+from ingest.calc.matching import PROVIDER_ALIASES
 from ingest.calc.reasons import Reject
 from ingest.calc.usage import MONEY, ints, usage_table
 from ingest.calc.values import instants
@@ -137,13 +138,13 @@ class LiteLLM(ColumnSource):
         columns |= {
             "native_id": native,
             "occurred_at": times,
-            "provider": table["custom_llm_provider"],
+            "provider": _named(table["custom_llm_provider"], lambda name: PROVIDER_ALIASES.get(name, name)),
             "host": pc.replace_substring_regex(table["api_base"], r"^https?://([^/?#]*).*$", r"\1"),
             "model_requested": table["model_group"],
             "model_served": table["model"],
             "project": pc.coalesce(metadata["user_api_key_team_id"], *([] if payload else [table["team_id"]])),
             "api_key": pc.coalesce(alias, metadata["user_api_key_hash"] if payload else table["api_key"]),
-            "operation": _operations(table["call_type"]),
+            "operation": _named(table["call_type"], _operation),
             "service_tier_served": reported["service_tier"],
             "failed": pc.if_else(pc.equal(table["status"], "failure"), 1, None),
             "agent": table["agent_id"],
@@ -220,12 +221,12 @@ def _round_money(column: Any) -> Any:
     return pc.round(column, ndigits=12, round_mode="half_to_even").cast(MONEY)
 
 
-def _operations(call_types: Any) -> pa.Array:
-    encoded = pc.fill_null(call_types, "").combine_chunks().dictionary_encode()
+def _named(texts: Any, name: Callable[[str], str]) -> pa.Array:
+    """Texts as we call them, looked up once per distinct text."""
+    encoded = pc.fill_null(texts, "").combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
-    names = [_operation(name) for name in encoded.dictionary.to_pylist()]
-    return pa.array(names, pa.string()).take(encoded.indices)
+    return pa.array([name(text) for text in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
 
 
 def _operation(call_type: str) -> str:

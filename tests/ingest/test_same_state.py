@@ -110,3 +110,54 @@ def test_the_latest_statement_wins_in_every_order_and_history_keeps_the_others(t
         assert history == [100, 140], order
     assert all(state == states[0] for state in states)
     assert states[0]["cube"][0][11] == 120
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_restatement_on_another_day_replaces_the_event_and_is_not_a_second_one(
+    tmp_path: Path, order: tuple[int, int]
+) -> None:
+    from datetime import UTC, datetime
+
+    # The 30th in local time turns out to be the 1st: all three calls of the trace, and one alone, move.
+    versions = [
+        [
+            payload(n, trace=trace, at=f"{day}T0{n}:00:00Z", prompt=100 + n)
+            for n, trace in enumerate(("t", "t", "t", None))
+        ]
+        for day in ("2026-09-30", "2026-10-01")
+    ]
+    for version in order:
+        path = write_lines(tmp_path / "v.jsonl", versions[version])
+        ingest_file(Import(path, "litellm", observed_at=datetime(2026, 10, 2 + version, tzinfo=UTC)))
+    refresh()
+    state = dump()
+    assert [str(row[0]) for row in state["facts"]] == ["2026-10-01"] * 4
+    assert [(str(row[0]), row[5], row[7]) for row in state["cube"]] == [("2026-10-01", 3, 1), ("2026-10-01", 1, 1)]
+    assert all(check.ok for check in verify()), [check for check in verify() if not check.ok]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT charge_date::text, count(*) FROM usage_event_history GROUP BY 1")
+        assert cursor.fetchall() == [("2026-09-30", 4)]
+
+
+def test_a_value_said_again_later_wins_over_a_version_in_between_that_comes_late(tmp_path: Path) -> None:
+    from datetime import UTC, datetime
+
+    first, second = (write_lines(tmp_path / f"{n}.jsonl", [payload(1, prompt=n)]) for n in (100, 140))
+    for path, day in ((first, 1), (first, 3), (second, 2)):
+        ingest_file(Import(path, "litellm", observed_at=datetime(2026, 9, 10 + day, tzinfo=UTC)))
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT input_uncached FROM usage_event")
+        assert cursor.fetchall() == [(100,)]
+
+
+def test_long_tags_are_kept_and_hurt_nobody(tmp_path: Path) -> None:
+    tags = [f"team:{'a' * 190}", f"feature:{'b' * 300}", "environment:" + '"' * 190]
+    path = write_lines(tmp_path / "u.jsonl", [payload(1), payload(2, request_tags=tags)])
+    run = ingest_file(Import(path, "litellm"))
+    assert (run.stored, run.quarantined) == (2, 0)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tags->>'team', length(tags->>'feature') FROM ingest_usagekey WHERE tags->>'team' LIKE 'aaa%'"
+        )
+        assert cursor.fetchall() == [("a" * 190, 256)]

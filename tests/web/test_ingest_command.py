@@ -107,3 +107,53 @@ def test_a_breaker_that_opens_later_stops_with_1_and_keeps_what_was_committed(
     assert code == 1
     assert 0 < told["stored"] <= 3_000
     assert told["state"] == "failed"
+
+
+def test_a_run_that_fails_says_what_it_stored_and_is_closed_at_once(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ingest.writer import Writer
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    path = str(write_lines(tmp_path / "u.jsonl", [payload(n) for n in range(10)]))
+    monkeypatch.setattr(Writer, "write", broken)
+    with pytest.raises(ZeroDivisionError):
+        ingest(capsys, path, "--source", "litellm")
+    run = IngestRun.objects.get()
+    assert (run.state, run.reason) == ("failed", "ZeroDivisionError: a bug")
+
+
+def test_an_interrupted_import_is_closed_and_the_same_command_completes_it(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ingest.writer import Writer
+
+    path = str(write_lines(tmp_path / "u.jsonl", [payload(n) for n in range(10)]))
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        code, told = ingest(capsys, path, "--source", "litellm")
+    assert (code, told["state"]) == (1, "failed")
+    assert ingest(capsys, path, "--source", "litellm")[1]["stored"] == 10
+
+
+def test_an_observation_in_the_future_is_wrong_use(tmp_path: Path, capsys: Any) -> None:
+    path = str(write_lines(tmp_path / "u.jsonl", [payload(1)]))
+    assert ingest(capsys, path, "--source", "litellm", "--observed-at", "2036-01-01T00:00:00Z")[0] == 2
+
+
+def test_more_tool_calls_than_a_fact_can_hold_are_quarantined_not_clamped(tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "u.csv"
+    path.write_text(
+        "timestamp,model,input_tokens,output_tokens,tools,request_id\n"
+        + "".join(f"2026-09-08T13:00:00Z,gpt-5,1,1,{count},r{count}\n" for count in (1, 32_767, 40_000, 2, 3, 4, 5))
+    )
+    mapping = tmp_path / "m.yaml"
+    mapping.write_text(
+        "{layer: gateway, provider: openai, id: [request_id], time: timestamp, model: model, input: input_tokens, "
+        "output: output_tokens, tool_calls: tools}"
+    )
+    code, told = ingest(capsys, str(path), "--source", "generic", "--mapping", str(mapping))
+    assert (code, told["stored"], told["quarantine"]) == (0, 6, {"too_large": 1})
+    assert ingest(capsys, str(path), "--source", "litellm", "--mapping", str(mapping))[0] == 2

@@ -8,7 +8,8 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError
+from django.db import OperationalError, ProgrammingError
+from psycopg.errors import UndefinedTable
 
 
 class ExpectedError(CommandError):
@@ -60,6 +61,10 @@ class LedgerCommand(BaseCommand):
             raise
         except (OSError, OperationalError) as error:
             raise Failed(error) from error
+        except ProgrammingError as error:
+            if isinstance(error.__cause__, UndefinedTable):
+                raise Failed("this database has no tables yet: run `manage.py setup` first") from None
+            raise
         finally:
             if options.get("json") and outcome is not None:
                 self.stdout.write(json.dumps(outcome, default=str))

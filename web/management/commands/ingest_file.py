@@ -13,8 +13,9 @@ from tqdm import tqdm
 from allocation.derived import refresh
 from ingest.calc.mapping import MappingError
 from ingest.models import IngestRun
+from ingest.runs import database_now
 from ingest.selectors import quarantine_counts
-from ingest.services import Import, Refused, Unfinished, ingest_file
+from ingest.services import Import, Refused, Stopped, Unfinished, ingest_file
 from ingest.sources import UnknownKind, get_source
 from web.management.base import Failed, LedgerCommand, RefusedHere, WrongUse
 
@@ -47,6 +48,8 @@ class Command(LedgerCommand):
 
     def run(self, **options: Any) -> dict[str, Any]:
         mapping = self._mapping(options)
+        if options["observed_at"] and options["observed_at"] > database_now():
+            raise WrongUse("--observed-at lies in the future: every correction would lose against it")
         bar = tqdm(unit=" records", unit_scale=True, disable=None, leave=False)
 
         def show(count: int) -> None:
@@ -62,9 +65,9 @@ class Command(LedgerCommand):
         except (UnknownKind, MappingError) as error:
             raise WrongUse(error) from None
         except Refused as error:
-            raise RefusedHere(error, self._outcome_of(error)) from None
+            raise RefusedHere(error, self._told(error)) from None
         except Unfinished as error:
-            raise Failed(error, self._outcome_of(error)) from None
+            raise Failed(error, self._told(error)) from None
         finally:
             bar.close()
         if not options["no_refresh"]:
@@ -84,14 +87,22 @@ class Command(LedgerCommand):
         except (UnknownKind, yaml.YAMLError, UnicodeDecodeError) as error:
             raise WrongUse(error) from None
 
-    @staticmethod
-    def _outcome_of(error: Exception) -> dict[str, Any] | None:
-        run = getattr(error, "run", None)
-        return summary(run) if run is not None else None
+    def _told(self, error: Stopped) -> dict[str, Any] | None:
+        """What became of what was read, also for a run that ended early."""
+        if error.run is None:
+            return None
+        outcome = summary(error.run)
+        if outcome["stored"] or outcome["changed"]:
+            refresh()
+        if outcome["read"]:
+            self._say(outcome)
+        return outcome
 
     def _say(self, outcome: dict[str, Any]) -> None:
         counts = ", ".join(f"{outcome[name]:,} {name}" for name in ("stored", "changed", "duplicate", "quarantined"))
-        self.stdout.write(f"{outcome['read']:,} records read: {counts}, {sum(outcome['skipped'].values()):,} skipped.")
+        self.stdout.write(
+            f"Run {outcome['run']}: {outcome['read']:,} records read: {counts}, {sum(outcome['skipped'].values()):,} skipped."
+        )
         if outcome["quarantine"]:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in outcome["quarantine"].items())
             self.stdout.write(f"Quarantined: {reasons}. See `manage.py quarantine list {outcome['run']}`.")

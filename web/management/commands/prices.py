@@ -1,19 +1,24 @@
 """Load and look at price books."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import yaml
 from django.core.management.base import CommandParser
 
+from allocation.comparison import compare
 from allocation.derived import refresh
+from finops.periods import Period
 from ingest.calc.prices import PriceError
+from ingest.models import PriceBookVersion
 from ingest.prices import load_builtin, load_overrides
 from web.management.base import LedgerCommand, WrongUse, json_option
+from web.management.difference import say
 
 
 class Command(LedgerCommand):
-    """``prices load --builtin`` or ``prices load FILE``: a new version; usage is priced anew."""
+    """``prices load``: a new version of a book, which replaces the one before; usage is priced anew and compared."""
 
     help = "Load price books."
 
@@ -23,20 +28,34 @@ class Command(LedgerCommand):
         load = actions.add_parser("load", help="put a book in force")
         load.add_argument("file", nargs="?", type=Path, help="YAML file of overrides")
         load.add_argument("--builtin", action="store_true", help="the book that ships with the product")
+        load.add_argument("--dry-run", action="store_true", help="change nothing; show who would pay what more or less")
         load.add_argument("--as", dest="user", default="command line", help="who loads it, for the audit trail")
         json_option(load)
 
     def run(self, **options: Any) -> dict[str, Any]:
         if options["builtin"] == (options["file"] is not None):
             raise WrongUse("say either a file or --builtin")
-        try:
+        loaded: list[PriceBookVersion] = []
+
+        def change() -> None:
             if options["builtin"]:
-                version = load_builtin(actor=options["user"])
+                loaded.append(load_builtin(actor=options["user"]))
             else:
-                version = load_overrides(options["file"], actor=options["user"])
-        except (PriceError, yaml.YAMLError) as error:
-            raise WrongUse(error) from None
+                loaded.append(load_overrides(options["file"], actor=options["user"]))
+            refresh()
+
         refresh()
-        count = version.prices.count()
-        self.stdout.write(f"{version.book} book {version.content_hash[:12]} with {count:,} prices is in force.")
-        return {"book": version.book, "version": version.content_hash, "prices": count}
+        try:
+            rows = compare(Period(date.min, date.max), change, dry_run=options["dry_run"])
+        except (PriceError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise WrongUse(error) from None
+        version = loaded[0]
+        if rows:
+            say(self.stdout, rows, dry_run=options["dry_run"])
+        count = 0 if options["dry_run"] else version.prices.count()
+        if not options["dry_run"]:
+            self.stdout.write(f"{version.book} book {version.content_hash[:12]} with {count:,} prices is in force.")
+        return {
+            "book": version.book, "version": version.content_hash, "prices": count, "dry_run": options["dry_run"],
+            "cost_centres": rows,
+        }  # fmt: skip

@@ -21,7 +21,7 @@ class Command(LedgerCommand):
         create = actions.add_parser("create", help="Make a token; its secret is printed once.")
         create.add_argument("--user", required=True)
         create.add_argument("--scope", required=True, choices=ApiToken.Scope.values)
-        create.add_argument("--days", type=int, required=True, help=f"1 to {tokens.DAYS_MAX}")
+        create.add_argument("--days", type=int, default=90, help=f"1 to {tokens.DAYS_MAX}, default 90")
         revoke = actions.add_parser("revoke", help="End a token now.")
         revoke.add_argument("id", type=int)
         for action in (create, revoke, actions.add_parser("list", help="All tokens, without their secrets.")):
