@@ -40,4 +40,7 @@ class SeesEverything(WithinTokenScope):
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         """By the grants of the user, read afresh."""
-        return super().has_permission(request, view) and bool(roles_of(request.user) & ROLES_THAT_SEE_ALL)
+        if not super().has_permission(request, view):
+            self.message = super().message  # the token's scope, not the role, is what lacks
+            return False
+        return bool(roles_of(request.user) & ROLES_THAT_SEE_ALL)

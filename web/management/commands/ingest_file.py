@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
 from django.conf import settings
 from django.core.management.base import CommandParser
 from tqdm import tqdm
@@ -18,6 +17,7 @@ from ingest.selectors import quarantine_counts
 from ingest.services import Import, Refused, Stopped, Unfinished, ingest_file
 from ingest.sources import UnknownKind, get_source
 from web.management.base import Failed, LedgerCommand, RefusedHere, WrongUse
+from web.management.files import read_yaml
 
 
 def instant(text: str) -> datetime:
@@ -83,8 +83,8 @@ class Command(LedgerCommand):
         try:
             if not get_source(options["source"]).maps:
                 raise WrongUse(f"the source {options['source']} takes no mapping")
-            return yaml.safe_load(options["mapping"].read_text(encoding="utf-8"))
-        except (UnknownKind, yaml.YAMLError, UnicodeDecodeError) as error:
+            return read_yaml(options["mapping"])
+        except UnknownKind as error:
             raise WrongUse(error) from None
 
     def _told(self, error: Stopped) -> dict[str, Any] | None:

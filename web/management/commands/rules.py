@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
 from django.core.management.base import CommandParser
 
 from allocation import rulebook
 from allocation.calc.rules import RuleError
 from web.management.base import LedgerCommand, WrongUse, json_option
+from web.management.files import read_yaml
 
 
 class Command(LedgerCommand):
@@ -26,9 +26,9 @@ class Command(LedgerCommand):
 
     def run(self, **options: Any) -> dict[str, Any]:
         try:
-            data = yaml.safe_load(options["file"].read_text(encoding="utf-8"))
+            data = read_yaml(options["file"])
             version = rulebook.load(data, actor=options["user"])
-        except (RuleError, yaml.YAMLError) as error:
+        except RuleError as error:
             raise WrongUse(error) from None
         count = version.rules.count()
         self.stdout.write(

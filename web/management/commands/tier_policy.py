@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
 from django.core.management.base import CommandParser
 
 from allocation import policies
 from allocation.calc.tiers import PolicyError
 from web.management.base import LedgerCommand, WrongUse, json_option
+from web.management.files import read_yaml
 
 
 class Command(LedgerCommand):
@@ -26,8 +26,8 @@ class Command(LedgerCommand):
 
     def run(self, **options: Any) -> dict[str, Any]:
         try:
-            policy = policies.load(yaml.safe_load(options["file"].read_text(encoding="utf-8")), actor=options["user"])
-        except (PolicyError, yaml.YAMLError) as error:
+            policy = policies.load(read_yaml(options["file"]), actor=options["user"])
+        except PolicyError as error:
             raise WrongUse(error) from None
         self.stdout.write(f"Tier policy version {policy.version} is in force.")
         return {"version": policy.version}
