@@ -6,7 +6,10 @@ from typing import Any
 
 
 def say(out: Any, rows: Sequence[dict[str, str]], *, dry_run: bool) -> None:
-    """One line per cost centre: before, after, difference."""
+    """One line per cost centre: before, after, difference; or that there is nothing."""
+    if not rows:
+        out.write("There is no cost in these days.")
+        return
     out.write(f"{'cost centre':<24} {'before':>20} {'after':>20} {'difference':>20}")
     for row in rows:
         before, after, difference = (Decimal(row[name]) for name in ("before", "after", "difference"))
