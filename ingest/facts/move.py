@@ -1,6 +1,6 @@
 """Statements for facts whose day changed: the same event on another date."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,28 +21,44 @@ def other_days(run_id: int, days: tuple[date, date], reach: int, count: int) -> 
     many are joined.
     """
     near = [days[0] - timedelta(days=reach), days[1] + timedelta(days=reach)]
-    if count > _FEW:
-        return rows(
-            "SELECT e.event_id, e.charge_date, e.run_id, o.charge_date, o.run_id FROM usage_event e "
-            "JOIN usage_event o ON o.event_id = e.event_id AND o.charge_date <> e.charge_date "
-            "WHERE e.run_id = %s AND e.charge_date BETWEEN %s AND %s AND o.run_id <> %s AND o.charge_date BETWEEN %s AND %s",
-            [run_id, *days, run_id, *near],
-        )
-    mine = {
-        row[0]: row[1]
-        for row in rows(
-            "SELECT event_id, charge_date FROM usage_event WHERE charge_date BETWEEN %s AND %s AND run_id = %s",
-            [*days, run_id],
-        )
-    }
+    if count <= _FEW:
+        mine = {row[0]: row[1] for row in _of_days("run_id = %s", [*days, run_id])}
+        theirs = {(event, day): run for event, day, run in _met(near, mine) if run != run_id}
+        return [(event, mine[event], run_id, day, run) for (event, day), run in theirs.items() if day != mine[event]]
+    others = _of_days(f"run_id <> %s LIMIT {_FEW + 1}", [*near, run_id])
+    if len(others) <= _FEW:
+        met = [(event, day) for event, day, run in _met(list(days), {row[0] for row in others}) if run == run_id]
+        at: dict[UUID, list[tuple[date, int]]] = {}
+        for event, day, run in others:
+            at.setdefault(event, []).append((day, run))
+        return [(event, day, run_id, *other) for event, day in met for other in at[event] if other[0] != day]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_nestloop = off")  # two large sides: each is read once
+        cursor.execute("SET LOCAL work_mem = '128MB'")
+    return rows(
+        "SELECT e.event_id, e.charge_date, e.run_id, o.charge_date, o.run_id FROM usage_event e "
+        "JOIN usage_event o ON o.event_id = e.event_id AND o.charge_date <> e.charge_date "
+        "WHERE e.run_id = %s AND e.charge_date BETWEEN %s AND %s AND o.run_id <> %s AND o.charge_date BETWEEN %s AND %s",
+        [run_id, *days, run_id, *near],
+    )
+
+
+def _of_days(condition: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
+    """(event_id, charge_date, run_id) of the facts between two days that a condition holds for."""
+    return rows(
+        f"SELECT event_id, charge_date, run_id FROM usage_event WHERE charge_date BETWEEN %s AND %s AND {condition}",
+        parameters,
+    )
+
+
+def _met(days: list[date], events: Collection[UUID]) -> list[tuple[Any, ...]]:
+    """(event_id, charge_date, run_id) of these events on each of the days, by the index."""
     found = []
-    for (day,) in rows("SELECT charge_date FROM ingest_factday WHERE charge_date BETWEEN %s AND %s", near):
-        for event, run in rows(
-            "SELECT event_id, run_id FROM usage_event WHERE charge_date = %s AND event_id = ANY(%s)",
-            [day, sorted(mine)],
-        ):
-            if run != run_id and day != mine[event]:
-                found.append((event, mine[event], run_id, day, run))
+    for (day,) in rows("SELECT charge_date FROM ingest_factday WHERE charge_date BETWEEN %s AND %s", list(days)):
+        found += rows(
+            "SELECT event_id, charge_date, run_id FROM usage_event WHERE charge_date = %s AND event_id = ANY(%s)",
+            [day, sorted(events)],
+        )
     return found
 
 
