@@ -24,9 +24,9 @@ def settle_moved(run: IngestRun, days: set[date], classifier: Classifier) -> int
     first, last = min(days), max(days)
     with transaction.atomic():
         facts.lock_days(sorted(days), max(REACH, classifier.look_back))
-        found = facts.other_days(
-            run.pk, (first, last), REACH, IngestRun.objects.values_list("stored", flat=True).get(pk=run.pk)
-        )
+        # By what was read, not stored: a repeated import stores nothing and takes over every fact.
+        read, stored = IngestRun.objects.values_list("read", "stored").get(pk=run.pk)
+        found = facts.other_days(run.pk, (first, last), REACH, read)
         found = [row for row in found if abs((row[1] - row[3]).days) <= REACH]
         if not found:
             return 0
@@ -45,8 +45,8 @@ def settle_moved(run: IngestRun, days: set[date], classifier: Classifier) -> int
             facts.update_tiers([row[:4] for row in rows])
             dirty += [(row[0], row[4]) for row in rows]
         facts.mark_dirty(dirty)
-        won = sum(wins)
+        won, new = sum(wins), min(len(found), stored)  # the others were counted as duplicates: a retry of a killed run
         IngestRun.objects.filter(pk=run.pk).update(
-            stored=F("stored") - len(found), changed=F("changed") + won, duplicate=F("duplicate") + len(found) - won
+            stored=F("stored") - new, changed=F("changed") + won, duplicate=F("duplicate") + new - won
         )
     return len(found)

@@ -54,7 +54,6 @@ class Source(ABC):
 
     kind: ClassVar[str]
     layer: ClassVar[str]  # invoice, cost_report, provider_usage, gateway, trace or meter
-    restates: ClassVar[bool] = False  # its records may be said again with other figures (buckets)
     maps: ClassVar[bool] = False  # takes a mapping file
     e_notation: ClassVar[bool] = False  # counts may be written 1e3
     scopes: ClassVar[tuple[str, ...]] = ()  # charge scopes it covers

@@ -60,14 +60,6 @@ def load_json(raw: bytes) -> Any:
         raise Rejected("not_json", "nested too deeply") from None
 
 
-def load_record(raw: bytes) -> dict[str, Any]:
-    """One JSON object. Raises Rejected."""
-    value = load_json(raw)
-    if not isinstance(value, dict):
-        raise Rejected("unknown_shape", f"a JSON {type(value).__name__}, not an object")
-    return value
-
-
 def fit(record: dict[str, Any], schema: pa.Schema, *, e_notation: bool = False) -> dict[str, Any]:
     """The fields of a schema, coerced strictly; fields the schema does not name are left out.
 

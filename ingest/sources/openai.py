@@ -47,7 +47,6 @@ class OpenAI(RowSource):
 
     kind = "openai"
     layer = "provider_usage"
-    restates = True
     scopes = tuple(f"openai.{endpoint}" for endpoint in _ENDPOINTS)
 
     def is_page(self, document: Any) -> bool:
