@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+YEARS = range(2000, 2101)  # of which a month may be asked for
+
 
 class PeriodError(ValueError):
     """Not a period; the message says what was expected."""
@@ -23,10 +25,10 @@ class Period:
 
     @classmethod
     def month(cls, text: str) -> "Period":
-        """The month written YYYY-MM."""
-        found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", text)
-        if not found:
-            raise PeriodError(f"a month is written YYYY-MM, not {text!r}")
+        """The month written YYYY-MM. Raises PeriodError, also outside of YEARS."""
+        found = re.fullmatch(r"([0-9]{4})-(0[1-9]|1[0-2])", text)
+        if not found or int(found[1]) not in YEARS:
+            raise PeriodError(f"a month is written YYYY-MM, from {YEARS[0]}-01 to {YEARS[-1]}-12, not {text[:60]!r}")
         return cls.month_of(date(int(found[1]), int(found[2]), 1))
 
     @classmethod
@@ -34,6 +36,13 @@ class Period:
         """The month that holds the day."""
         first = day.replace(day=1)
         return cls(first, (first + timedelta(days=32)).replace(day=1))
+
+    @classmethod
+    def through(cls, first: date, last: date) -> "Period":
+        """The days from ``first`` to ``last``, both included (the last day of the calendar is not)."""
+        if last < first:
+            raise PeriodError(f"the last day, {last}, lies before the first, {first}")
+        return cls(first, min(last, date.max - timedelta(days=1)) + timedelta(days=1))
 
     def previous(self) -> "Period":
         """The month before for a month; otherwise as many days, just before."""

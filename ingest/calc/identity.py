@@ -20,7 +20,8 @@ from ingest.calc.usage import DIMENSIONS
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 SEPARATOR = "\x1f"
 MAX_TAGS, MAX_TAG_LENGTH, MAX_DIMENSION_LENGTH = 16, 256, 512
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# C0, and the marks that change the direction of text: with them a name shows in another order than it is compared.
+_CONTROL = re.compile("[\x00-\x1f\x7f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def event_ids(kind: str, accounts: list[str], native_ids: list[str]) -> np.ndarray[Any, Any]:
@@ -75,7 +76,7 @@ def canonical_tags(
 
 
 def clean(text: str) -> str:
-    """Text without control characters: they break file formats and hide what a name says."""
+    """Text without control and direction characters: they break file formats and hide what a name says."""
     return _CONTROL.sub("", text)
 
 

@@ -159,6 +159,7 @@ def test_a_cursor_continues_its_own_question_only(usage: None, finance: dict[str
         {"month": "2026-09", "filter[Nothing]": "x"}, {"month": "2026-09", "filter[x_Model": "x"},
         {"month": "2026-09", "filter[x_Model]": "a\x00b"}, {"month": "2026-09", "filter[x_Model]": "x" * 300},
         {"month": "2026-09", "filter[x_Model]": ",".join("abcdefghij" * 11)}, {"month": "2026-09", "cost_centre": "CC-1"},
+        {"month": "2026-09", "format": "csv"}, {"month": "2026-09", "format": "json"}, {"month": "1999-12"},
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_refused_and_named(parameters: dict[str, str], finance: dict[str, str]) -> None:

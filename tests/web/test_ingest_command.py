@@ -62,7 +62,8 @@ def test_a_truncated_stream_exits_with_1_and_a_retry_completes_it(tmp_path: Path
     ("name", "content", "kind", "code"),
     [
         ("u.jsonl", "{}", "no-such-kind", 2),
-        ("missing", None, "litellm", 1),
+        ("missing", None, "litellm", 2),
+        (".", None, "litellm", 2),
         ("bad.jsonl", "{broken\n" * 50, "litellm", 3),
         ("other.jsonl", '{"some": "thing"}\n' * 50, "litellm", 3),
     ],
@@ -75,6 +76,12 @@ def test_wrong_use_failure_and_refusal_have_their_exit_codes(
         path.write_text(content)
     assert ingest(capsys, str(path), "--source", kind)[0] == code
     assert not IngestRun.objects.filter(stored__gt=0).exists()
+
+
+@pytest.mark.parametrize(("name", "message"), [("missing", "there is no file"), (".", "is a folder; give a file")])
+def test_a_path_that_is_no_file_is_said_to_be_none(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(CommandError, match=message):
+        call_command("ingest_file", str(tmp_path / name), "--source", "litellm")
 
 
 def test_a_bomb_is_refused_before_a_run_begins(tmp_path: Path, capsys: Any) -> None:
@@ -97,9 +104,9 @@ def test_many_bad_rows_are_refused_unless_accepted(tmp_path: Path, capsys: Any) 
 def test_a_breaker_that_opens_later_stops_with_1_and_keeps_what_was_committed(
     tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ingest import reading, services, streams
+    from ingest import intake, reading, streams
 
-    monkeypatch.setattr(services, "BATCH_ROWS", 1_000)
+    monkeypatch.setattr(intake, "BATCH_ROWS", 1_000)
     monkeypatch.setattr(reading, "GROUP_ROWS", 500)
     monkeypatch.setattr(streams, "BLOCK_SIZE", 100_000)
     records = [payload(n) for n in range(3_000)] + [payload(n, prompt=1, cached=2) for n in range(150)]

@@ -49,10 +49,15 @@ def test_a_price_file_is_previewed_then_put_in_force_and_both_say_the_same(tmp_p
 @pytest.mark.parametrize(
     ("command", "content", "message"),
     [
-        ("prices", "- {provider: openai}", "model|prices"),
-        ("rules", "- {id: a, priority: 1, when: {tag.colour: red}, to: {cost_centre: A}}", "FINOPS_TAG_KEYS"),
+        ("prices", "- {provider: openai}", "file.yaml: entry 1: (model|prices)"),
+        ("prices", "- {provider: openai", 'in "file.yaml", line 1|file.yaml: .*line 1'),
+        (
+            "rules",
+            "- {id: a, priority: 1, when: {tag.colour: red}, to: {cost_centre: A}}",
+            "file.yaml.*FINOPS_TAG_KEYS",
+        ),
         ("rules", "- {id: a, priority: 1", "line 1"),
-        ("tier_policy", "- a\n- b", "a tier policy is a mapping"),
+        ("tier_policy", "- a\n- b", "file.yaml: a tier policy is a mapping"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named_in_one_line_and_exits_with_2(
@@ -62,4 +67,29 @@ def test_a_file_that_cannot_be_used_is_named_in_one_line_and_exits_with_2(
     path.write_text(content)
     with pytest.raises(CommandError, match=message) as caught:
         call_command(command, "load", str(path))
+    assert caught.value.returncode == 2
+
+
+@pytest.mark.parametrize("command", ["prices", "rules", "tier_policy"])
+def test_a_file_that_is_not_there_is_wrong_use(tmp_path: Path, command: str) -> None:
+    with pytest.raises(CommandError, match="there is no file") as caught:
+        call_command(command, "load", str(tmp_path / "none.yaml"))
+    assert caught.value.returncode == 2
+
+
+@pytest.mark.parametrize("command", ["rerate", "rebuild_cube"])
+def test_days_in_the_wrong_order_are_said_as_they_were_given(command: str) -> None:
+    with pytest.raises(CommandError, match="the last day, 2026-09-01, lies before the first, 2026-09-30") as caught:
+        call_command(command, "--from", "2026-09-30", "--to", "2026-09-01")
+    assert caught.value.returncode == 2
+
+
+def test_days_up_to_the_end_of_the_calendar_are_all_days(capsys: Any) -> None:
+    assert run(capsys, "rerate", "--from", "0001-01-01", "--to", "9999-12-31", "--dry-run")["cost_centres"]
+
+
+@pytest.mark.parametrize("month", ["0000-01", "9999-12", "2026-13", "\u0662\u0660\u0662\u0666-\u0660\u0669"])
+def test_a_month_that_is_none_is_wrong_use(month: str) -> None:
+    with pytest.raises(CommandError, match="a month is written YYYY-MM") as caught:
+        call_command("allocate", month)
     assert caught.value.returncode == 2

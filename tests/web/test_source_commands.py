@@ -76,6 +76,22 @@ def test_a_mapping_names_the_columns_it_does_not_use_and_those_that_are_not_ther
     assert "identity=row" in found["identity"]
 
 
+@pytest.mark.parametrize("lacks", ["mapping", "sample"])
+def test_a_mapping_or_a_sample_that_is_not_there_is_wrong_use(tmp_path, lacks):
+    files = {
+        "mapping": SAMPLES / "generic" / "decimal_comma.csv.mapping.yaml",
+        "sample": SAMPLES / "generic" / "events.csv",
+    }
+    with pytest.raises(WrongUse, match="there is no file"):
+        run("mapping", "check", *(str(path) for path in (files | {lacks: tmp_path / "none"}).values()))
+
+
+@pytest.mark.django_db
+def test_a_run_that_does_not_exist_is_not_one_without_quarantine():
+    with pytest.raises(WrongUse, match="there is no run 12"):
+        run("quarantine", "list", "12")
+
+
 def test_a_wrong_mapping_is_wrong_use_by_the_name_of_its_field(tmp_path):
     mapping = tmp_path / "m.yaml"
     mapping.write_text("{time: t, model: m, input: i, zone: Mars}")

@@ -7,14 +7,13 @@ from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from allocation import statement_selectors
 from allocation.scope import scope_of
 from web.api import cursors
 from web.api.page_docs import LIMIT_AND_CURSOR
-from web.api.permissions import WithinTokenScope
 from web.api.problems import answers
+from web.api.resource import Resource
 
 _NEXT = serializers.CharField(allow_null=True, help_text="The next page's `cursor`; null on the last page.")
 _TEAM: dict[str, Any] = {
@@ -29,10 +28,8 @@ _COST_CENTRE: dict[str, Any] = {
 }
 
 
-class CostCentresView(APIView):
+class CostCentresView(Resource):
     """Cost centres in scope."""
-
-    permission_classes = [WithinTokenScope]
 
     @extend_schema(
         operation_id="cost_centres_list", tags=["owners"], summary="Cost centres", parameters=[*LIMIT_AND_CURSOR],
@@ -52,10 +49,8 @@ class CostCentresView(APIView):
         return _page(request, rows, "code")
 
 
-class TeamsView(APIView):
+class TeamsView(Resource):
     """Teams in scope."""
-
-    permission_classes = [WithinTokenScope]
 
     @extend_schema(
         operation_id="teams_list", tags=["owners"], summary="Teams", parameters=[*LIMIT_AND_CURSOR],
@@ -77,7 +72,7 @@ def _page(request: Request, rows: Sequence[dict[str, Any]], *names: str) -> Resp
     def key(row: dict[str, Any]) -> tuple[str, ...]:
         return tuple(row[name] for name in names)
 
-    cursors.known_only(request, ("limit", "cursor", "format"))
+    cursors.known_only(request, ("limit", "cursor"))
     limit = cursors.limit_of(request)
     place = cursors.place_of(request, [str] * len(names))
     if place is not None:

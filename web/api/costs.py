@@ -8,26 +8,24 @@ import pyarrow as pa
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from allocation import selectors
 from allocation.scope import Scope, scope_of
-from allocation.statement_selectors import state_of
+from allocation.statement_selectors import snapshot, state_of
 from web.api import cost_rows, cursors
 from web.api.cost_docs import COST_PAGE, PARAMETERS
 from web.api.cost_request import CostRequest, parse
-from web.api.permissions import WithinTokenScope
 from web.api.problems import answers
+from web.api.resource import Resource
 
 _NAMES = (
-    "month", "start", "end", "group_by", "granularity", "column", "currency", "compare", "limit", "cursor", "format",
+    "month", "start", "end", "group_by", "granularity", "column", "currency", "compare", "limit", "cursor",
+    *(f"filter[{name}]" for name in selectors.FILTERS),
 )  # fmt: skip
 
 
-class CostsView(APIView):
+class CostsView(Resource):
     """Cost by dimensions, exact, paged, with totals over all pages."""
-
-    permission_classes = [WithinTokenScope]
 
     @extend_schema(
         operation_id="costs_list", tags=["costs"], parameters=PARAMETERS, summary="Allocated cost by dimensions",
@@ -45,22 +43,29 @@ class CostsView(APIView):
         limit = cursors.limit_of(request)
         place = cursors.place_of(request, [str] * len(asked.keys))
         scope = scope_of(request.user)
-        table = _table(scope, asked)
-        start = cost_rows.start_after(table, asked.keys, place) if place is not None else 0
-        end = min(start + limit, table.num_rows)
-        more = end < table.num_rows
-        cursor = cursors.written(request, cost_rows.place_at(table, asked.keys, end - 1)) if more else None
-        fresh = selectors.freshness()
-        body = {
-            "results": [_row(row, asked) for row in table.slice(start, end - start).to_pylist()],
-            "totals": _totals(scope, asked, table),
-            "next": cursor,
-            "as_of": fresh.as_of.isoformat() if fresh.as_of else None,
-            "pending_days": fresh.pending,
-            "period_state": state_of(asked.period),
-            "currencies": selectors.currencies(scope, asked.period),
-        }
+        with snapshot():  # rows, totals and freshness of one state
+            body, cursor = _answer(request, scope, asked, limit, place)
         return Response(body, headers=cursors.link(request, cursor))
+
+
+def _answer(
+    request: Request, scope: Scope, asked: CostRequest, limit: int, place: cursors.Place | None
+) -> tuple[dict[str, Any], str | None]:
+    table = _table(scope, asked)
+    start = cost_rows.start_after(table, asked.keys, place) if place is not None else 0
+    end = min(start + limit, table.num_rows)
+    more = end < table.num_rows
+    cursor = cursors.written(request, cost_rows.place_at(table, asked.keys, end - 1)) if more else None
+    fresh = selectors.freshness()
+    return {
+        "results": [_row(row, asked) for row in table.slice(start, end - start).to_pylist()],
+        "totals": _totals(scope, asked, table),
+        "next": cursor,
+        "as_of": fresh.as_of.isoformat() if fresh.as_of else None,
+        "pending_days": fresh.pending,
+        "period_state": state_of(asked.period),
+        "currencies": selectors.currencies(scope, asked.period),
+    }, cursor
 
 
 def _table(scope: Scope, asked: CostRequest) -> pa.Table:

@@ -8,7 +8,6 @@ from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from ingest import run_selectors
 from ingest.models import IngestRun
@@ -16,6 +15,7 @@ from web.api import cursors
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import SeesEverything
 from web.api.problems import answers
+from web.api.resource import Resource
 
 _COUNTS = ("read", "stored", "changed", "duplicate", "quarantined")
 _NEXT = serializers.CharField(allow_null=True, help_text="The next page's `cursor`; null on the last page.")
@@ -48,7 +48,7 @@ _RUN_ID = OpenApiParameter(
 )
 
 
-class RunsView(APIView):
+class RunsView(Resource):
     """Imports."""
 
     permission_classes = [SeesEverything]
@@ -62,7 +62,7 @@ class RunsView(APIView):
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         """Imports, newest first: read = stored + changed + duplicate + quarantined + skipped."""
-        cursors.known_only(request, ("limit", "cursor", "format"))
+        cursors.known_only(request, ("limit", "cursor"))
         limit = cursors.limit_of(request)
         found = run_selectors.runs(before=_id(cursors.place_of(request, [int])), limit=limit + 1)
         cursor = cursors.written(request, [found[limit - 1].pk]) if len(found) > limit else None
@@ -70,17 +70,14 @@ class RunsView(APIView):
         return Response({"results": results, "next": cursor}, headers=cursors.link(request, cursor))
 
 
-class QuarantineView(APIView):
+class QuarantineView(Resource):
     """Records that an import did not take."""
 
     permission_classes = [SeesEverything]
 
     @extend_schema(
         operation_id="quarantine_list", tags=["ingest"], summary="Records that an import did not take",
-        parameters=[
-            _RUN_ID,
-            *LIMIT_AND_CURSOR,
-        ],
+        parameters=[_RUN_ID, *LIMIT_AND_CURSOR],
         responses={
             200: inline_serializer(
                 "QuarantinePage", {"results": inline_serializer("Quarantined", _QUARANTINED, many=True), "next": _NEXT}
@@ -90,7 +87,7 @@ class QuarantineView(APIView):
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         """What a run did not take, with reason and place, in the order it was found."""
-        cursors.known_only(request, ("run", "limit", "cursor", "format"))
+        cursors.known_only(request, ("run", "limit", "cursor"))
         limit = cursors.limit_of(request)
         text = request.query_params.get("run", "")
         if not (text.isascii() and text.isdigit() and 1 <= len(text) <= 18 and text[0] != "0"):

@@ -33,6 +33,7 @@ _KINDS = {
 _HAIRLINE = Side(style="thin", color=LINE)
 _RULE = Side(style="thin", color=INK)
 _TAKEN_BY_EXCEL = "history"
+HEADER_MAX = 100  # each may be doubled, and page numbers stand beside them
 
 
 def money_style(currency: str) -> str:
@@ -136,8 +137,8 @@ def lay_out(sheet: Any, layout: Layout) -> None:
 
 
 def _plain(text: str) -> str:
-    """Text in a page header: & begins a code there."""
-    return text.replace("&", "&&")
+    """Text in a page header: & begins a code there, and Excel repairs a file whose header has over 255 characters."""
+    return text[:HEADER_MAX].replace("&", "&&")
 
 
 class Page:

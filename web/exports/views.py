@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from allocation.scope import scope_of
-from finops.periods import Period
+from finops.periods import Period, PeriodError
 from web.exports import statement as workbook
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -21,8 +21,7 @@ def statement(request: HttpRequest, month: str) -> FileResponse:
     """The monthly workbook: everything for those who see everything, else the own cost centres."""
     try:
         period = Period.month(month)
-        period.previous()
-    except (ValueError, OverflowError):
+    except PeriodError:
         raise Http404 from None
     with tempfile.TemporaryDirectory(prefix="statement-") as folder:
         path = Path(folder) / workbook.file_name(period)

@@ -5,11 +5,16 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused (with the reason). argparse
 
 import argparse
 import json
+import os
+import sys
+from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, ProgrammingError
 from psycopg.errors import UndefinedTable
+
+SIGPIPE_STATUS = 141  # what a shell says of a program that ended because nobody read on
 
 
 class ExpectedError(CommandError):
@@ -52,6 +57,15 @@ class LedgerCommand(BaseCommand):
         raise NotImplementedError
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Run; end quietly when whoever reads our output, such as `head`, has seen enough."""
+        try:
+            self._run_and_tell(options)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at exit
+            sys.exit(SIGPIPE_STATUS)
+
+    def _run_and_tell(self, options: dict[str, Any]) -> None:
         """Run, then print the outcome where it was asked for, also that of a failure which has one."""
         outcome = None
         try:
@@ -59,7 +73,11 @@ class LedgerCommand(BaseCommand):
         except ExpectedError as error:
             outcome = error.outcome
             raise
-        except (OSError, OperationalError) as error:
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise Failed(f"{error.filename}: {error.strerror}" if error.filename else error) from error
+        except OperationalError as error:
             raise Failed(error) from error
         except ProgrammingError as error:
             if isinstance(error.__cause__, UndefinedTable):
@@ -68,6 +86,18 @@ class LedgerCommand(BaseCommand):
         finally:
             if options.get("json") and outcome is not None:
                 self.stdout.write(json.dumps(outcome, default=str))
+
+
+def day(text: str) -> date:
+    """A date, for argparse."""
+    return date.fromisoformat(text)
+
+
+def tcp_port(text: str) -> int:
+    """A TCP port, for argparse."""
+    if not 1 <= int(text) <= 65_535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, not {text}")
+    return int(text)
 
 
 def json_option(parser: argparse.ArgumentParser) -> None:

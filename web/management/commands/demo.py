@@ -15,7 +15,7 @@ from web import runner
 from web.demo import people
 from web.demo.load import NotADemo, Summary, load, marked
 from web.demo.reset import reset
-from web.management.base import Failed, LedgerCommand, RefusedHere
+from web.management.base import Failed, LedgerCommand, RefusedHere, day, tcp_port
 
 
 class Progress:
@@ -45,10 +45,10 @@ class Command(LedgerCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--port", type=int, help=f"default: the first free one from {runner.FIRST_PORT}")
+        parser.add_argument("--port", type=tcp_port, help=f"default: the first free one from {runner.FIRST_PORT}")
         parser.add_argument("--no-serve", action="store_true", help="stop after the pipeline has run")
         parser.add_argument("--reset", action="store_true", help="empty the demo first")
-        parser.add_argument("--today", type=date.fromisoformat, metavar="DATE", help="last day of data; default: today")
+        parser.add_argument("--today", type=day, metavar="DATE", help="last day of data; default: today")
 
     def run(self, **options: Any) -> dict[str, Any] | None:
         begun, now = time.monotonic(), datetime.now(UTC)
@@ -61,9 +61,7 @@ class Command(LedgerCommand):
             users = people.renew()
         except NotADemo as error:
             raise RefusedHere(error) from None
-        except Stopped as error:
-            raise Failed(error) from None
-        except runner.NotServed as error:
+        except (Stopped, runner.NotServed) as error:
             raise Failed(error) from None
         outcome: dict[str, Any] = {
             "url": None, "users": [person._asdict() for person in users], "months": found.months, "events": found.events,

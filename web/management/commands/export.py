@@ -24,7 +24,6 @@ class Command(LedgerCommand):
         parser.add_argument("kinds", metavar="KIND,...", help=", ".join(KINDS))
         parser.add_argument("--month", required=True, metavar="YYYY-MM")
         parser.add_argument("--format", default="xlsx", metavar="FORMAT,...", help="xlsx for a statement")
-        parser.add_argument("--focus-version", default="", metavar="VERSION,...")
         parser.add_argument(
             "--cost-centre", default="", metavar="CODE", help="only this one; the amounts stay the same"
         )
@@ -34,7 +33,10 @@ class Command(LedgerCommand):
 
     def run(self, **options: Any) -> dict[str, Any]:
         _check(options["kinds"].split(","), options["format"].split(","))
-        period, code = _month(options["month"]), options["cost_centre"]
+        try:
+            period, code = Period.month(options["month"]), options["cost_centre"]
+        except PeriodError as error:
+            raise WrongUse(error) from None
         scope = statement_selectors.narrowed(EVERYTHING, code) if code else EVERYTHING
         if code and not scope.cost_centres:
             raise WrongUse(f"there is no cost centre {code!r}")
@@ -70,14 +72,3 @@ def _check(kinds: list[str], formats: list[str]) -> None:
             raise WrongUse(f"{kind} is not available yet")
     if formats != ["xlsx"]:
         raise WrongUse("a statement is written as xlsx")
-
-
-def _month(text: str) -> Period:
-    try:
-        period = Period.month(text)
-        period.previous()
-    except PeriodError as error:
-        raise WrongUse(error) from None
-    except (ValueError, OverflowError):
-        raise WrongUse(f"{text} is out of range") from None
-    return period

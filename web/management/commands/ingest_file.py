@@ -17,7 +17,7 @@ from ingest.selectors import quarantine_counts
 from ingest.services import Import, Refused, Stopped, Unfinished, ingest_file
 from ingest.sources import UnknownKind, get_source
 from web.management.base import Failed, LedgerCommand, RefusedHere, WrongUse
-from web.management.files import read_yaml
+from web.management.files import existing, read_yaml
 
 
 def instant(text: str) -> datetime:
@@ -47,7 +47,7 @@ class Command(LedgerCommand):
         parser.add_argument("--no-refresh", action="store_true", help="leave the derived tables to the worker")
 
     def run(self, **options: Any) -> dict[str, Any]:
-        mapping = self._mapping(options)
+        path, mapping = existing(options["path"]), self._mapping(options)
         if options["observed_at"] and options["observed_at"] > database_now():
             raise WrongUse("--observed-at lies in the future: every correction would lose against it")
         bar = tqdm(unit=" records", unit_scale=True, disable=None, leave=False)
@@ -56,7 +56,7 @@ class Command(LedgerCommand):
             bar.update(count - bar.n)
 
         job = Import(
-            options["path"], options["source"], account=options["account"], mapping=mapping, at=options["at"],
+            path, options["source"], account=options["account"], mapping=mapping, at=options["at"],
             observed_at=options["observed_at"], accept_bad=options["accept_bad"],
             progress=show,
         )  # fmt: skip

@@ -9,7 +9,8 @@ from ingest.calc.mapping import MappingError, load_mapping
 from ingest.mapping_trial import trial
 from ingest.source import NotThisKind
 from ingest.streams import Bomb
-from web.management.base import LedgerCommand, RefusedHere, WrongUse, json_option
+from web.management.base import LedgerCommand, RefusedHere, json_option
+from web.management.files import existing, naming
 
 
 class Command(LedgerCommand):
@@ -27,12 +28,12 @@ class Command(LedgerCommand):
         json_option(check)
 
     def run(self, **options: Any) -> dict[str, Any]:
+        named = None
+        if str(options["file"]) != "-":
+            with naming(options["file"], MappingError):
+                named = load_mapping(options["file"].read_text(encoding="utf-8"))
         try:
-            named = None if str(options["file"]) == "-" else load_mapping(options["file"].read_text(encoding="utf-8"))
-        except (MappingError, UnicodeDecodeError) as error:
-            raise WrongUse(f"{options['file'].name}: {error}") from None
-        try:
-            found = trial(options["sample"], named, limit=options["rows"])
+            found = trial(existing(options["sample"]), named, limit=options["rows"])
         except (NotThisKind, Bomb) as error:
             raise RefusedHere(error) from None
         for row in found["rows"]:

@@ -4,7 +4,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import yaml
 from django.core.management.base import CommandParser
 
 from allocation.comparison import compare
@@ -15,6 +14,7 @@ from ingest.models import PriceBookVersion
 from ingest.prices import load_builtin, load_overrides
 from web.management.base import LedgerCommand, WrongUse, json_option
 from web.management.difference import say
+from web.management.files import existing, naming
 
 
 class Command(LedgerCommand):
@@ -35,20 +35,19 @@ class Command(LedgerCommand):
     def run(self, **options: Any) -> dict[str, Any]:
         if options["builtin"] == (options["file"] is not None):
             raise WrongUse("say either a file or --builtin")
+        path: Path | None = options["file"] and existing(options["file"])
         loaded: list[PriceBookVersion] = []
 
         def change() -> None:
-            if options["builtin"]:
+            if path is None:
                 loaded.append(load_builtin(actor=options["user"]))
             else:
-                loaded.append(load_overrides(options["file"], actor=options["user"]))
+                with naming(path, PriceError):
+                    loaded.append(load_overrides(path, actor=options["user"]))
             refresh()
 
         refresh()
-        try:
-            rows = compare(Period(date.min, date.max), change, dry_run=options["dry_run"])
-        except (PriceError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise WrongUse(error) from None
+        rows = compare(Period(date.min, date.max), change, dry_run=options["dry_run"])
         version = loaded[0]
         if rows:
             say(self.stdout, rows, dry_run=options["dry_run"])

@@ -4,8 +4,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from ingest.run_selectors import run_exists
 from ingest.selectors import quarantine_of
-from web.management.base import LedgerCommand, json_option
+from web.management.base import LedgerCommand, WrongUse, json_option
 
 
 class Command(LedgerCommand):
@@ -21,6 +22,8 @@ class Command(LedgerCommand):
         json_option(listing)
 
     def run(self, **options: Any) -> dict[str, Any]:
+        if not run_exists(options["run"]):
+            raise WrongUse(f"there is no run {options['run']}")
         rows = quarantine_of(options["run"])
         for row in rows:
             offset = "" if row["byte_offset"] is None else f" (byte {row['byte_offset']:,})"

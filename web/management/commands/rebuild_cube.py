@@ -7,10 +7,10 @@ from django.core.management.base import CommandParser
 from tqdm import tqdm
 
 from allocation.derived import refresh
-from finops.periods import Period
+from finops.periods import Period, PeriodError
 from ingest.selectors import days_with_facts
 from ingest.services import mark_days
-from web.management.base import LedgerCommand
+from web.management.base import LedgerCommand, WrongUse, day
 
 
 class Command(LedgerCommand):
@@ -20,12 +20,14 @@ class Command(LedgerCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--from", dest="first", type=date.fromisoformat, metavar="D")
-        parser.add_argument("--to", dest="last", type=date.fromisoformat, metavar="D", help="the last day, inclusive")
+        parser.add_argument("--from", dest="first", type=day, metavar="D")
+        parser.add_argument("--to", dest="last", type=day, metavar="D", help="the last day, inclusive")
 
     def run(self, **options: Any) -> dict[str, Any]:
-        last = options["last"] or date.max.replace(month=12, day=30)
-        period = Period(options["first"] or date.min, last.fromordinal(last.toordinal() + 1))
+        try:
+            period = Period.through(options["first"] or date.min, options["last"] or date.max)
+        except PeriodError as error:
+            raise WrongUse(error) from None
         mark_days(days_with_facts(period))
         with tqdm(unit=" days", disable=None, leave=False) as bar:
 

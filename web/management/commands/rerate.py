@@ -1,6 +1,5 @@
 """Price usage again with the book as it is now."""
 
-from datetime import date, timedelta
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -10,7 +9,7 @@ from allocation.derived import refresh
 from finops.periods import Period, PeriodError
 from ingest.selectors import days_with_facts
 from ingest.services import mark_days
-from web.management.base import LedgerCommand, WrongUse
+from web.management.base import LedgerCommand, WrongUse, day
 from web.management.difference import say
 
 
@@ -21,13 +20,13 @@ class Command(LedgerCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--from", dest="first", type=date.fromisoformat, metavar="D", required=True)
-        parser.add_argument("--to", dest="last", type=date.fromisoformat, metavar="D", required=True, help="inclusive")
+        parser.add_argument("--from", dest="first", type=day, metavar="D", required=True)
+        parser.add_argument("--to", dest="last", type=day, metavar="D", required=True, help="inclusive")
         parser.add_argument("--dry-run", action="store_true", help="change nothing")
 
     def run(self, **options: Any) -> dict[str, Any]:
         try:
-            period = Period(options["first"], options["last"] + timedelta(days=1))
+            period = Period.through(options["first"], options["last"])
         except PeriodError as error:
             raise WrongUse(error) from None
         days, dry = days_with_facts(period), options["dry_run"]

@@ -7,8 +7,8 @@ from django.core.management.base import CommandParser
 
 from allocation import rulebook
 from allocation.calc.rules import RuleError
-from web.management.base import LedgerCommand, WrongUse, json_option
-from web.management.files import read_yaml
+from web.management.base import LedgerCommand, json_option
+from web.management.files import naming, read_yaml
 
 
 class Command(LedgerCommand):
@@ -25,11 +25,8 @@ class Command(LedgerCommand):
         json_option(load)
 
     def run(self, **options: Any) -> dict[str, Any]:
-        try:
-            data = read_yaml(options["file"])
-            version = rulebook.load(data, actor=options["user"])
-        except RuleError as error:
-            raise WrongUse(error) from None
+        with naming(options["file"], RuleError):
+            version = rulebook.load(read_yaml(options["file"]), actor=options["user"])
         count = version.rules.count()
         self.stdout.write(
             f"Rules version {version.number} with {count} rules is in force. Apply it: manage.py allocate YYYY-MM"

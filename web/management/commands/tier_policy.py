@@ -7,8 +7,8 @@ from django.core.management.base import CommandParser
 
 from allocation import policies
 from allocation.calc.tiers import PolicyError
-from web.management.base import LedgerCommand, WrongUse, json_option
-from web.management.files import read_yaml
+from web.management.base import LedgerCommand, json_option
+from web.management.files import naming, read_yaml
 
 
 class Command(LedgerCommand):
@@ -25,9 +25,7 @@ class Command(LedgerCommand):
         json_option(load)
 
     def run(self, **options: Any) -> dict[str, Any]:
-        try:
+        with naming(options["file"], PolicyError):
             policy = policies.load(read_yaml(options["file"]), actor=options["user"])
-        except PolicyError as error:
-            raise WrongUse(error) from None
         self.stdout.write(f"Tier policy version {policy.version} is in force.")
         return {"version": policy.version}

@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from web import runner
 from web.first_start import greeting, prepare
-from web.management.base import Failed, LedgerCommand
+from web.management.base import Failed, LedgerCommand, tcp_port
 
 
 class Command(LedgerCommand):
@@ -16,7 +16,7 @@ class Command(LedgerCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--port", type=int, help=f"default: {runner.FIRST_PORT}")
+        parser.add_argument("--port", type=tcp_port, help=f"default: {runner.FIRST_PORT}")
 
     def run(self, **options: Any) -> None:
         try:

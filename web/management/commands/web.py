@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
-from web.management.base import LedgerCommand
+from web.management.base import LedgerCommand, tcp_port
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]
@@ -35,7 +35,7 @@ class Command(LedgerCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--port", type=tcp_port, default=8000)
         parser.add_argument("--processes", type=int, default=1)
         parser.add_argument("--threads", type=int, default=8)
 
