@@ -8,7 +8,7 @@ from django.conf import settings
 
 from finops import broker
 
-TICK_SECONDS, HEARTBEAT_SECONDS, REAP_SECONDS = 10, 20, 60
+TICK_SECONDS, HEARTBEAT_SECONDS, REAP_SECONDS, SYNC_SECONDS = 10, 20, 60, 30
 
 app = Celery("finops")
 app.conf.update(
@@ -35,6 +35,7 @@ app.conf.update(
             "finops.heartbeat": HEARTBEAT_SECONDS,
             "allocation.refresh": TICK_SECONDS,
             "ingest.reap": REAP_SECONDS,
+            "ingest.sync_due": SYNC_SECONDS,
         }.items()
     },
 )

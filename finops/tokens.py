@@ -22,6 +22,7 @@ ALL_OUTPUT_CLASSES = tuple(name for name in TOKEN_CLASSES if name.startswith("ou
 UNITS = {
     "request": 1, "image": 2, "audio_second": 3, "video_second": 4, "web_search": 5, "storage_search": 6, "page": 7,
     "character": 8, "cache_storage_token_hour": 9, "gpu_hour": 10, "ptu_hour": 11, "session": 12, "storage_byte": 13,
+    "gpu_active_hour": 14, "watt_hour": 15,
 }  # fmt: skip
 
 # A single fact may not hold more than this of one class; above it a record is quarantined as too_large.

@@ -1,9 +1,10 @@
 """Records that are read one by one, with their places: JSON lines, JSON documents, CSV and Parquet."""
 
 import csv
+import json
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -18,6 +19,7 @@ from ingest import streams
 from ingest.calc.columns import Numerals
 from ingest.calc.reasons import Rejected
 from ingest.calc.records import given_twice, load_json
+from ingest.pull import Page, PullFailed
 from ingest.source import Context, NotThisKind, Record, Source
 from ingest.streams import Block, Bomb, OversizedLine, Truncated
 
@@ -84,6 +86,19 @@ def _records_of(text: bytes, source: Source, item: Item) -> Iterator[Item]:
         yield item._replace(record=Rejected("unknown_shape", str(other)))
     except Rejected as rejected:
         yield item._replace(record=rejected)
+
+
+def page_items(pages: Iterable[Page], source: Source) -> Iterator[Item]:
+    """The records of pulled pages, each of which is a document. Raises PullFailed."""
+    number = count()
+    for page in pages:
+        try:
+            for pointer, record in source.records(page.document):
+                good = record if isinstance(record, dict) else Rejected("unknown_shape", "not an object")
+                digest = sha256(json.dumps(record, sort_keys=True, default=str).encode()).digest()
+                yield Item(f"{page.place} {pointer}".rstrip(), next(number), None, digest, good)
+        except NotThisKind as other:
+            raise PullFailed(f"{page.place}: {other}") from None
 
 
 def document_items(path: Path, source: Source, context: Context) -> Iterator[Item]:  # noqa: ARG001

@@ -1,6 +1,7 @@
 """Usage keys and rate slots: distinct tuples to small numbers, made in short transactions of their own."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.db.models.functions import TruncDate
 
 from ingest.calc.batch import Batch
 from ingest.calc.identity import key_hash
-from ingest.calc.usage import DIMENSIONS, ints
+from ingest.calc.usage import DIMENSIONS
 from ingest.models import RateSlot, UsageKey
 from ingest.selectors import LoadedBook
 
@@ -34,10 +35,14 @@ class Keys:
 
     def key_ids(self, batch: Batch) -> Ints:
         """The usage key id of each fact; keys not seen before are committed now."""
-        missing = [key for key in batch.keys if key not in self._keys]
+        return self.ids_of(batch.keys)[batch.key]
+
+    def ids_of(self, keys: Sequence[tuple[str, ...]]) -> Ints:
+        """The ids of usage keys; those not seen before are committed now."""
+        missing = [key for key in keys if key not in self._keys]
         if missing:
             self._find_or_make(missing)
-        return np.array([self._keys[key] for key in batch.keys], dtype=np.int64)[batch.key]
+        return np.array([self._keys[key] for key in keys], dtype=np.int64)
 
     def _find_or_make(self, keys: list[tuple[str, ...]]) -> None:
         hashes = {key_hash(self.layer, self.source, key): key for key in keys}
@@ -89,12 +94,11 @@ class Keys:
     def slot_ids(self, batch: Batch) -> Ints:
         """The rate slot id of each fact under the prices in force."""
         models = np.array([self._model(key) for key in batch.keys], dtype=np.int64)[batch.key]
-        requests = np.maximum(ints(batch.usage, "requests"), 1)
-        return self.slots_of(models, batch.occurred_at, batch.context, requests, batch.charge_date)
+        return self.slots_of(models, batch.occurred_at, batch.context, batch.charge_date)
 
-    def slots_of(self, models: Ints, occurred_at: Ints, context: Ints, requests: Ints, charge_date: Ints) -> Ints:
-        """Slot ids of requests: model index in the book, us since 1970, input tokens, requests, days since 1970."""
-        slots = self.book.slots(models, occurred_at, context, requests=requests, charge_date=charge_date)
+    def slots_of(self, models: Ints, occurred_at: Ints, context: Ints, charge_date: Ints) -> Ints:
+        """Slot ids: model index in the book, us since 1970, context tokens, days since 1970."""
+        slots = self.book.slots(models, occurred_at, context, charge_date=charge_date)
         columns = [np.asarray(values, dtype=np.int64) for values in slots]
         code = np.zeros(len(models), dtype=np.int64)
         for column in columns:

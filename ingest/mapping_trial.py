@@ -15,7 +15,7 @@ from ingest.samples import plain
 from ingest.source import Context
 from ingest.sources import get_source
 
-_HIDDEN = ("record", "bucket", "reported_currency", "mode")
+_HIDDEN = ("record", "reported_currency", "mode")
 
 
 def trial(path: Path, mapping: FieldMapping | None, *, limit: int) -> dict[str, Any]:

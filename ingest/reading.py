@@ -1,7 +1,7 @@
 """From a file to groups of usage rows: JSON lines (fast path), JSON documents, CSV and Parquet."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
@@ -13,12 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.blocks import parsed_blocks
+from ingest.calc.lines import LINE_SCHEMA, check_lines, line_table
 from ingest.calc.reasons import Reject, Rejected
 from ingest.calc.records import fit, given_twice, storable
 from ingest.calc.usage import USAGE_SCHEMA, check, usage_table
-from ingest.items import Item, block_items, csv_items, document_items, line_items, oversized, parquet_items
+from ingest.items import Item, block_items, csv_items, document_items, line_items, oversized, page_items, parquet_items
+from ingest.pull import Page, PullFailed
 from ingest.shapes import shape
-from ingest.source import ColumnSource, Context, Parsed, Record, RowSource, Skip, Source
+from ingest.source import ColumnSource, Context, Line, Parsed, Record, RowSource, Skip, Source
 from ingest.streams import Block, OversizedLine, Truncated
 
 __all__ = ["GROUP_ROWS", "Group", "Place", "groups", "records_in", "shape", "usage_of_rows"]
@@ -41,6 +43,7 @@ class Group:
     """What came of some records: rows to store, rejects with their places, records that are no usage."""
 
     usage: pa.Table
+    lines: pa.Table = field(default_factory=LINE_SCHEMA.empty_table)
     rejects: list[Place] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     read: int = 0
@@ -54,6 +57,18 @@ def groups(path: Path, source: Source, context: Context, *, latest_us: int) -> I
     else:
         blocks = _item_groups(records_in(path, source, context), source, context)
     for records in blocks:
+        yield records.finish(source, context, latest_us)
+
+
+def groups_of_pages(pages: Iterable[Page], source: Source, context: Context, *, latest_us: int) -> Iterator[Group]:
+    """The records of pulled pages in groups, checked; a pull that fails ends them as truncated."""
+    for records in _item_groups(page_items(pages, source), source, context):
+        yield records.finish(source, context, latest_us)
+
+
+def groups_of_items(items: Iterable[Item], source: Source, context: Context, *, latest_us: int) -> Iterator[Group]:
+    """Records that are at hand, in groups, checked."""
+    for records in _item_groups(iter(items), source, context):
         yield records.finish(source, context, latest_us)
 
 
@@ -78,6 +93,7 @@ class _Records:
     def __init__(self) -> None:
         self.tables: list[pa.Table] = []  # of a ColumnSource
         self.rows: list[Record] = []  # of a RowSource: usage rows
+        self.lines: list[Record] = []  # of a RowSource: lines of bills
         self.spans: list[tuple[np.ndarray[Any, Any], Block]] = []  # lines of the records of each block
         self.named: list[Item] = []  # without its record
         self.rejects: list[tuple[int, Place]] = []  # with the line, or the number in the file
@@ -97,17 +113,23 @@ class _Records:
         """Let a ColumnSource make usage of its tables, check all rows, resolve the places of rejects."""
         parsed = self._parsed(source, context)
         usage, rejects = check(parsed.usage, latest_us=latest_us)
-        first = {reject.record: reject for reject in reversed(rejects)}
-        if first and isinstance(source, RowSource):  # a record with several usage rows is rejected as a whole, once
-            numbers = parsed.usage["record"].to_numpy()
+        lines, bad_lines = check_lines(line_table(self.lines), latest_us=latest_us)
+        first = {reject.record: reject for reject in reversed([*rejects, *bad_lines])}
+        if first and isinstance(source, RowSource):  # a record with several rows is rejected as a whole, once
+            numbers = [*parsed.usage["record"].to_pylist(), *(row["record"] for row in self.lines)]
             self.read -= int(np.isin(numbers, list(first)).sum()) - len(first)
-            usage = usage.filter(pa.array(~np.isin(usage["record"].to_numpy(), list(first))))
+            usage, lines = _without(usage, first), _without(lines, first)
         places = self.rejects + [self._place(reject) for reject in [*parsed.rejects, *first.values()]]
         places.sort(key=lambda item: item[0])
-        if len(usage):  # from here on a record is known by its line, or by its number in the file
-            usage = usage.set_column(0, "record", pa.array(self._numbers()[usage["record"].to_numpy()]))
+        usage, lines = self._numbered(usage), self._numbered(lines)
         rejected = [place for _, place in places]
-        return Group(usage, rejected, self.skipped + parsed.skipped, self.read, self.truncated)
+        return Group(usage, lines, rejected, self.skipped + parsed.skipped, self.read, self.truncated)
+
+    def _numbered(self, table: pa.Table) -> pa.Table:
+        """From here on a record is known by its line, or by its number in the file."""
+        if not len(table):
+            return table
+        return table.set_column(0, "record", pa.array(self._numbers()[table["record"].to_numpy()]))
 
     def _parsed(self, source: Source, context: Context) -> Parsed:
         if not isinstance(source, ColumnSource):
@@ -140,6 +162,10 @@ class _Records:
                 return line, Place(reject.reason, reject.detail, f"line {line}", offset, sha256(raw).digest())
             number -= len(lines)
         raise IndexError(f"no record {reject.record} in this group")
+
+
+def _without(table: pa.Table, numbers: Iterable[int]) -> pa.Table:
+    return table.filter(pa.array(~np.isin(table["record"].to_numpy(), list(numbers)))) if len(table) else table
 
 
 def _line_of(block: Block, line: int) -> tuple[int, bytes]:
@@ -235,7 +261,8 @@ def _take(item: Item, source: Source, context: Context, records: _Records, fitte
             records.skipped["no_usage"] += 1
             return
         records.read += len(rows) - 1  # a record of several calls counts as so many
-        records.rows.extend({**row, "record": len(records.named)} for row in rows)
+        for row in rows:
+            (records.lines if isinstance(row, Line) else records.rows).append({**row, "record": len(records.named)})
         records.named.append(item._replace(record={}))
 
 
@@ -252,6 +279,8 @@ def _item_groups(items: Iterator[Item], source: Source, context: Context) -> Ite
                 records, fitted = _Records(), []
     except Truncated as truncated:
         _truncate(records, truncated)
+    except PullFailed as failed:
+        records.truncated = str(failed)
     yield _with_tables(records, fitted, source)
 
 

@@ -23,7 +23,8 @@ def rebuild_slots() -> int:
     keys, models = Keys("", "", loaded), _models_with_slots(loaded)
     if not models:
         return 0
-    return sum(_rebuild_day(day, models, keys) for day in FactDay.objects.values_list("charge_date", flat=True))
+    bands = dict(RateSlot.objects.values_list("id", "context_over"))
+    return sum(_rebuild_day(day, models, keys, bands) for day in FactDay.objects.values_list("charge_date", flat=True))
 
 
 def _models_with_slots(loaded: LoadedBook) -> dict[int, int]:
@@ -35,7 +36,7 @@ def _models_with_slots(loaded: LoadedBook) -> dict[int, int]:
     return {key_id: model for key_id, model in models.items() if had_any or (model >= 0 and needed[model])}
 
 
-def _rebuild_day(day: date, models: dict[int, int], keys: Keys) -> int:
+def _rebuild_day(day: date, models: dict[int, int], keys: Keys, bands: dict[int, int]) -> int:
     with transaction.atomic():
         facts.lock_days([day], 0)
         rows = facts.slot_events(day, list(models))
@@ -43,11 +44,12 @@ def _rebuild_day(day: date, models: dict[int, int], keys: Keys) -> int:
             return 0
         event, key, at, requests, slot, context = zip(*rows, strict=True)
         micros = np.array([round(moment.timestamp() * 1e6) for moment in at], dtype=np.int64)
-        count = np.maximum(np.array(requests, dtype=np.int64), 1)
-        inside = np.where(count > 1, 0, np.array(context, dtype=np.int64))
+        count = np.array(requests, dtype=np.int64)
+        stated = np.array([bands[number] for number in slot], dtype=np.int64)  # of a bucket: as its provider said
+        inside = np.where(count == 1, np.array(context, dtype=np.int64), np.where(stated > 0, stated + 1, 0))
         model = np.array([models[number] for number in key], dtype=np.int64)
         days = np.full(len(rows), day.toordinal() - _EPOCH, dtype=np.int64)
-        wanted = keys.slots_of(model, micros, inside, count, days)
+        wanted = keys.slots_of(model, micros, inside, days)
         moved = np.flatnonzero(wanted != np.array(slot, dtype=np.int64))
         facts.update_slots(day, [(event[row], int(wanted[row])) for row in moved])
         facts.mark_dirty([(day, int(key[row])) for row in moved])

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
-from django.db.models import F
-from django.db.models.functions import Now
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Greatest, Now
 
 from ingest.models import IngestRun, Quarantine
 from ingest.reading import Place
 
 LEASE = timedelta(minutes=5)
+SHARED = timedelta(hours=1, minutes=10)  # of a shared run, from its hour
+PUSHED = ("traces", "metrics")  # streams of shared runs
 
 
 class FenceLost(Exception):
@@ -28,29 +30,48 @@ def database_now() -> datetime:
         return now
 
 
-def start(*, source: str, account: str, input_name: str, observed_at: datetime | None) -> IngestRun:
-    """Open a run; expired runs of the same source and account are ended first."""
+def start(*, source: str, account: str, input_name: str, observed_at: datetime | None, **values: Any) -> IngestRun:
+    """Open a run, with other fields of it; expired runs are ended first."""
     reap()
     now = database_now()
     return IngestRun.objects.create(
         source=source, account=account, input_name=input_name[:500], observed_at=observed_at or now, heartbeat_at=now,
-        lease_until=now + LEASE, fence=uuid.uuid4(),
+        lease_until=now + LEASE, fence=uuid.uuid4(), **values,
     )  # fmt: skip
 
 
+def shared(*, source: str, account: str, stream: str) -> IngestRun:
+    """The open run of this hour that many small deliveries share; whoever is first opens it."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"{source} {account} {stream}"])
+        now = database_now()
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        values = {"source": source, "account": account, "stream": stream, "window_start": hour}
+        open_run = IngestRun.objects.filter(state=IngestRun.State.RUNNING, **values).first()
+        return open_run or IngestRun.objects.create(
+            input_name=f"{stream} from {hour:%Y-%m-%d %H:%M}", observed_at=now, heartbeat_at=now, fence=uuid.uuid4(),
+            lease_until=hour + SHARED, window_end=hour + timedelta(hours=1), **values,
+        )  # fmt: skip
+
+
 def reap() -> int:
-    """End runs whose lease has passed. What they committed stays; a retry completes it."""
-    return IngestRun.objects.filter(state=IngestRun.State.RUNNING, lease_until__lt=Now()).update(
+    """End runs whose lease has passed. What they committed stays; a retry completes it. Shared runs are then done."""
+    over = IngestRun.objects.filter(state=IngestRun.State.RUNNING, lease_until__lt=Now())
+    is_shared = Q(stream__in=PUSHED, connection=None)
+    done = over.filter(is_shared).update(state=IngestRun.State.DONE, finished_at=Now())
+    return done + over.exclude(is_shared).update(
         state=IngestRun.State.FAILED, reason="lease expired", finished_at=Now()
     )
 
 
 def advance(run: IngestRun, counts: dict[str, int], *, skipped: Counter[str]) -> None:
     """Add counts and renew the lease, in the transaction of a batch. Raises FenceLost."""
-    run.skipped = dict(Counter(run.skipped) + skipped)
+    if skipped:  # others may add to the same run: a JSON column knows no "+ 1"
+        known = IngestRun.objects.select_for_update().values_list("skipped", flat=True).get(pk=run.pk)
+        run.skipped = dict(Counter(known) + skipped)
     updated = IngestRun.objects.filter(pk=run.pk, fence=run.fence, state=IngestRun.State.RUNNING).update(
-        heartbeat_at=Now(), lease_until=Now() + LEASE, skipped=run.skipped,
-        **{name: F(name) + count for name, count in counts.items()},
+        heartbeat_at=Now(), lease_until=Greatest("lease_until", Now() + LEASE),
+        **({"skipped": run.skipped} if skipped else {}), **{name: F(name) + count for name, count in counts.items()},
     )  # fmt: skip
     if not updated:
         raise FenceLost(f"run {run.pk} was ended by another process")

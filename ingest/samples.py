@@ -34,7 +34,7 @@ def beside(sample: Path, ending: str) -> Path:
 
 
 def expectation(sample: Path, source: Source) -> dict[str, Any]:
-    """What the source makes of a sample: usage rows (without NULLs), rejects and skips, or why it refuses it."""
+    """What the source makes of a sample: usage rows and lines (without NULLs), rejects and skips, or why it refuses it."""
     mapping = beside(sample, MAPPING)
     context = Context(
         at=AT,
@@ -43,19 +43,27 @@ def expectation(sample: Path, source: Source) -> dict[str, Any]:
         mapping=load_mapping(mapping.read_text()) if mapping.exists() else None,
     )
     rows: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
     rejects: list[dict[str, Any]] = []
     skipped: Counter[str] = Counter()
     read, truncated = 0, ""
     try:
         for group in groups(sample, source, context, latest_us=round(LATEST.timestamp() * 1e6)):
             rows += [plain(row) for row in group.usage.to_pylist()]
+            lines += [plain(line) for line in group.lines.to_pylist()]
             rejects += [_reject(place) for place in group.rejects]
             skipped += group.skipped
             read, truncated = read + group.read, truncated or group.truncated
     except (NotThisKind, Bomb) as refusal:
         return {"refused": str(refusal)}
     found = {"read": read, "usage": rows, "rejects": rejects, "skipped": dict(skipped)}
-    return found | ({"truncated": truncated} if truncated else {})
+    rarer = {
+        "lines": lines,
+        "unknown_fields": dict(context.unknown_fields),
+        "covered": [[part, stream, start.isoformat(), end.isoformat()] for part, stream, start, end in context.covered],
+        "truncated": truncated,
+    }
+    return found | {name: value for name, value in rarer.items() if value}
 
 
 def canonical(found: dict[str, Any]) -> str:

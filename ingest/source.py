@@ -16,8 +16,13 @@ import pyarrow as pa
 from ingest.calc.columns import FieldMapping
 from ingest.calc.mapping import parse_mapping
 from ingest.calc.reasons import Reject
+from ingest.pull import Client, Name, Option, Page, Stream, Window
 
 Record = dict[str, Any]
+
+
+class Line(Record):
+    """A row of LINE_SCHEMA (ingest.calc.lines) instead of a usage row: a line of a provider's cost report or bill."""
 
 
 class NotThisKind(Exception):
@@ -33,12 +38,33 @@ class Context:
     mapping: Any = None  # the generic source's FieldMapping; given as data, it is checked here (MappingError)
     tag_keys: frozenset[str] = frozenset()
     dropped_tags: Counter[str] = field(default_factory=Counter)
+    unknown_fields: Counter[str] = field(default_factory=Counter)  # of records: counted by name, never kept
+    covered: list["Covered"] = field(default_factory=list)  # what the input says it states whole
     state: dict[str, Any] = field(default_factory=dict)  # a source's own, for the length of one import
 
     def __post_init__(self) -> None:
         """Raises MappingError for a mapping that is wrong."""
         if self.mapping is not None and not isinstance(self.mapping, FieldMapping):
             object.__setattr__(self, "mapping", parse_mapping(self.mapping))
+
+
+class Covered(NamedTuple):
+    """The input states everything there is of these charges in this time: an account's day is complete by these."""
+
+    account: str  # billing account; '' for all that the run's account holds
+    stream: str  # what of it, e.g. an endpoint
+    start: datetime
+    end: datetime
+
+
+class Guide(NamedTuple):
+    """How a person connects this kind: a row of the README's table, and the help beside the form."""
+
+    title: str
+    connect: str  # the exact steps, in one paragraph
+    permission: str  # the least that the key needs; '' for files
+    tells: str  # what its figures can be attributed to
+    cannot: str  # what it cannot say
 
 
 class Parsed(NamedTuple):
@@ -56,9 +82,18 @@ class Source(ABC):
     layer: ClassVar[str]  # invoice, cost_report, provider_usage, gateway, trace or meter
     maps: ClassVar[bool] = False  # takes a mapping file
     e_notation: ClassVar[bool] = False  # counts may be written 1e3
-    scopes: ClassVar[tuple[str, ...]] = ()  # charge scopes it covers
+    lines_layer: ClassVar[str] = "cost_report"  # of its Lines
+    scopes: ClassVar[tuple[str, ...]] = ()  # globs of the charge scopes its usage covers (ingest.calc.scopes)
+    line_scopes: ClassVar[tuple[str, ...]] = ()  # and those its Lines cover
     issuer_zone: ClassVar[str] = "UTC"  # the clock of charge_date
-    re_read_days: ClassVar[int] = 3
+    guide: ClassVar[Guide]
+    # How it is connected; "file" is always possible.
+    pushed: ClassVar[bool] = False  # takes records by POST /api/v1/events?source=KIND
+    pulled: ClassVar[bool] = False  # has streams() and pages()
+    default_url: ClassVar[str] = ""  # of its API, when it is one and the same for all
+    secret: ClassVar[str] = ""  # what the credential is called; '' where none is needed
+    options: ClassVar[tuple[Option, ...]] = ()
+    redelivers: ClassVar[bool] = False  # a later delivery of a billing period replaces the lines of the former
 
     def layer_in(self, context: Context) -> str:  # noqa: ARG002
         """The layer of this import; only a source whose input may stand in several says another than ``layer``."""
@@ -77,6 +112,25 @@ class Source(ABC):
         for index, item in enumerate(items):
             yield (f"/{index}" if isinstance(document, list) else ""), item
 
+    def headers(self, secret: str) -> dict[str, str]:
+        """The headers that carry the credential."""
+        return {"Authorization": f"Bearer {secret}"} if secret else {}
+
+    def streams(self, options: dict[str, Any]) -> Sequence[Stream]:  # noqa: ARG002
+        """What a connection with these options pulls, each with a cursor of its own."""
+        return ()
+
+    def pages(self, client: Client, stream: Stream, window: Window, options: dict[str, Any]) -> Iterator[Page]:
+        """The raw pages of a window, which is aligned to the stream's buckets. Raises PullFailed.
+
+        Pages are documents as ``records`` reads them. When the iterator ends, the answer was complete.
+        """
+        raise NotImplementedError
+
+    def names(self, client: Client, options: dict[str, Any]) -> Iterator[Name]:  # noqa: ARG002
+        """Names of projects, keys and users, to show beside their ids; refreshed now and then. Raises PullFailed."""
+        return iter(())
+
 
 class ColumnSource(Source):
     """A source whose records fit an Arrow schema, so that whole blocks are read at once."""
@@ -93,7 +147,7 @@ class RowSource(Source):
 
     @abstractmethod
     def row(self, record: Record, context: Context) -> list[Record]:
-        """Usage rows (columns of USAGE_SCHEMA, missing ones NULL) of one record.
+        """Usage rows (columns of USAGE_SCHEMA, missing ones NULL) of one record, or Lines, or both.
 
         An empty list means: no usage (raise ``Skip`` to name why). Raises Rejected.
         """

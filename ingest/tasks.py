@@ -1,10 +1,36 @@
 """Tasks of ingest."""
 
+import logging
+
 from finops.celery import app
 from ingest import runs
+from ingest.folders import sweep
+from ingest.models import Connection
+from ingest.sync import Busy, LeaseLost, due, sync
+
+log = logging.getLogger(__name__)
 
 
 @app.task(name="ingest.reap")
 def reap() -> None:
     """End runs whose process has died."""
     runs.reap()
+
+
+@app.task(name="ingest.sync_due")
+def sync_due() -> None:
+    """Hand out what is due; who gets it twice finds it held."""
+    for connection in due():
+        sync_one.apply_async((connection.pk,), expires=60)
+
+
+@app.task(name="ingest.sync_one")
+def sync_one(connection_id: int) -> None:
+    """Pull one connection, or take the new files of one folder, if it is still due and nobody else does."""
+    connection = next((item for item in due() if item.pk == connection_id), None)
+    if connection is None:
+        return
+    try:
+        (sweep if connection.way == Connection.Way.FOLDER else sync)(connection)
+    except (Busy, LeaseLost) as lost:
+        log.info("%s", lost)

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from finops.tokens import TOKEN_CLASSES
 from ingest import facts, runs
 from ingest.calc.batch import Batch, fact_columns
 from ingest.calc.copyrows import Column
+from ingest.calc.line_batch import LineBatch, line_rows
 from ingest.calc.usage import MONEY, ints
 from ingest.classification import Classifier, changed_tiers, classify_batch
 from ingest.keys import Keys
@@ -30,6 +32,7 @@ class Delivery:
     """What the reading half hands over for one transaction."""
 
     batch: Batch | None
+    lines: LineBatch | None = None
     places: list[Place] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     read: int = 0
@@ -38,24 +41,26 @@ class Delivery:
 class Writer:
     """Writes the batches of one run, each in one transaction with its counts, quarantine and dirty marks."""
 
-    def __init__(self, run: IngestRun, keys: Keys, classifier: Classifier) -> None:
-        self.run, self.keys, self.classifier = run, keys, classifier
+    def __init__(self, run: IngestRun, keys: Keys, classifier: Classifier, *, line_keys: Keys) -> None:
+        self.run, self.keys, self.classifier, self.line_keys = run, keys, classifier, line_keys
+        self.billed: dict[str, Decimal] = {}  # what the lines stored or changed state, by currency
         self.staging = False  # since the first known fact: direct COPY would fail again and leave dead rows
         self.days: set[date] = set()  # charge dates of what was read
         self.kept: list[pa.Table] = []  # sums of what was stored or changed, for the run's totals
 
     def write(self, delivery: Delivery) -> None:
         """Commit one delivery. Raises FenceLost when the run has been taken over, and database errors."""
-        batch = delivery.batch
-        if batch is not None:
-            delivery.places += [_conflict(record) for record in batch.conflicts]
-        counts = {"read": delivery.read, "quarantined": len(delivery.places)}
+        batch, lines = delivery.batch, delivery.lines
+        for part in (batch, lines):
+            if part is not None:
+                delivery.places += [_conflict(record) for record in part.conflicts]
+        if lines is not None:
+            facts.prepare_days(lines.dates())
+            self.line_keys.ids_of(lines.keys)
         if batch is None or not len(batch):
             with transaction.atomic():
-                runs.advance(
-                    self.run, counts | {"duplicate": batch.duplicates if batch else 0}, skipped=delivery.skipped
-                )
-                runs.quarantine(self.run, delivery.places)
+                counts = Counter({"duplicate": batch.duplicates if batch else 0})
+                self._end(delivery, counts + self._write_lines(delivery))
             return
         days = batch.dates()
         self.days.update(days)
@@ -76,15 +81,43 @@ class Writer:
             if len(written.changed):
                 dirty += [(row[0], row[1]) for row in facts.former_slices()]
             facts.write_units(_units(batch, touched), [_place_of(batch, position) for position in written.changed])
+            if requests := _requests(batch, touched):
+                facts.write_requests(requests)
             dirty += self._retier(batch, touched, known, days)
             facts.mark_dirty(dirty)
-            counts |= {
-                "stored": len(written.inserted), "changed": len(written.changed), "quarantined": len(delivery.places),
-                "duplicate": batch.duplicates + len(batch) - len(touched) - len(written.conflicts),
-            }  # fmt: skip
-            runs.advance(self.run, counts, skipped=delivery.skipped)
-            runs.quarantine(self.run, delivery.places)
+            counts = Counter(
+                stored=len(written.inserted), changed=len(written.changed),
+                duplicate=batch.duplicates + len(batch) - len(touched) - len(written.conflicts),
+            )  # fmt: skip
+            self._end(delivery, counts + self._write_lines(delivery))
         self.kept.append(_sums(batch, touched, key_ids, slot_ids))
+
+    def _end(self, delivery: Delivery, counts: Counter[str]) -> None:
+        """Counts and quarantine of a delivery, in its transaction."""
+        counted = dict(counts) | {"read": delivery.read, "quarantined": len(delivery.places)}
+        runs.advance(self.run, counted, skipped=delivery.skipped)
+        runs.quarantine(self.run, delivery.places)
+
+    def _write_lines(self, delivery: Delivery) -> Counter[str]:
+        batch = delivery.lines
+        if batch is None:
+            return Counter()
+        key_ids = self.line_keys.ids_of(batch.keys)[batch.key]
+        written = facts.store_lines(line_rows(batch, self.run.pk, key_ids.tolist()))
+        facts.mark_dirty(written.slices)
+        kept = written.inserted | written.changed
+        rows = batch.lines.select(["record", "charge_date", "billing_currency", "billed_cost"]).to_pylist()
+        for row, line_id in zip(rows, batch.line_id, strict=True):
+            place = (row["charge_date"], line_id)
+            if place in written.conflicts:
+                delivery.places.append(_conflict(row["record"]))
+            elif place in kept and row["billed_cost"] is not None:
+                currency = row["billing_currency"]
+                self.billed[currency] = self.billed.get(currency, Decimal(0)) + row["billed_cost"]
+        return Counter(
+            stored=len(written.inserted), changed=len(written.changed),
+            duplicate=batch.duplicates + len(batch) - len(kept) - len(written.conflicts),
+        )  # fmt: skip
 
     def _store(self, columns: dict[str, Column], rows: int) -> facts.Written:
         if not self.staging:
@@ -113,6 +146,13 @@ def _conflict(record: int) -> Place:
 def _place_of(batch: Batch, position: int) -> tuple[date, UUID]:
     day = date.fromordinal(int(batch.charge_date[position]) + _EPOCH)
     return day, UUID(bytes=batch.event_id[position].tobytes())
+
+
+def _requests(batch: Batch, touched: Ints) -> list[tuple[date, UUID, str]]:
+    if batch.request_id.null_count == len(batch):
+        return []
+    values = batch.request_id.take(pa.array(touched)).to_pylist()
+    return [(*_place_of(batch, position), text[:200]) for position, text in zip(touched, values, strict=True) if text]
 
 
 def _units(batch: Batch, touched: Ints) -> list[tuple[date, UUID, int, Any]]:

@@ -33,6 +33,7 @@ class Batch:
     keys: list[tuple[str, ...]]  # distinct usage keys of this batch
     key: Ints  # index into keys
     duplicates: int  # rows left out because the batch holds the same fact twice
+    request_id: Any  # texts: the provider's own id of the call, NULL where not stated
     conflicts: list[int]  # record numbers (lines) of rows left out: the same id with other content
 
     def __len__(self) -> int:
@@ -40,8 +41,8 @@ class Batch:
 
     @property
     def context(self) -> Ints:
-        """Context tokens per call; 0 for a bucket of several, whose calls' contexts are not known."""
-        return np.where(ints(self.usage, "requests") > 1, 0, context_tokens(self.usage))
+        """Context tokens per call; of a bucket of calls what its provider states, else 0: it is not known."""
+        return np.where(ints(self.usage, "requests") == 1, context_tokens(self.usage), ints(self.usage, "context"))
 
     def dates(self) -> list[date]:
         """Distinct charge dates."""
@@ -72,9 +73,12 @@ def make_batch(kind: str, account: str, usage: pa.Table) -> Batch:
     agent = agent_hashes(usage["agent"])
     numbers = usage.select(_NUMBERS).take(pa.array(order))  # texts are done with: sorting them would cost the most
     occurred = numbers["occurred_at"].cast(pa.int64()).to_numpy()
+    requests = usage["request_id"].combine_chunks()
+    if requests.null_count < len(requests):
+        requests = requests.take(pa.array(order))
     return Batch(
         numbers, day[order], occurred, ids[order], query[order], known[order], agent[order], keys, key[order], duplicates,
-        conflicts,
+        requests, conflicts,
     )  # fmt: skip
 
 

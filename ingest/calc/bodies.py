@@ -58,9 +58,9 @@ def _chat(body: Body) -> list[Usage]:
     usage = _object(body, "usage")
     prompt, completion = _required(usage, "prompt_tokens"), _number(usage, "completion_tokens")
     inside, outside = _details(usage, "prompt_tokens_details"), _details(usage, "completion_tokens_details")
-    # DeepSeek, Mistral and some hosts put the cached part beside the details.
-    cached = _first((inside, "cached_tokens"), (usage, "prompt_cache_hit_tokens"), (usage, "num_cached_tokens"),
-                    (usage, "cached_tokens"))  # fmt: skip
+    # DeepSeek and some hosts put the cached part beside the details. Mistral's num_cached_tokens are not read: it bills
+    # prompt_tokens_details.cached_tokens at a tenth, in multiples of 64, and the recorded ones (48, 69, ...) are none.
+    cached = _first((inside, "cached_tokens"), (usage, "prompt_cache_hit_tokens"), (usage, "cached_tokens"))
     classes = {
         "cache_read": cached, "cache_write_5m": _number(inside, "cache_write_tokens"),
         "input_audio": _number(inside, "audio_tokens"), "input_image": _number(inside, "image_tokens"),

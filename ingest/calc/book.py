@@ -17,11 +17,9 @@ class PriceBook(PriceIndex):
     each request, ``rate`` and ``rate_units`` price cube rows. Raises PriceError on rows that cannot be rated.
     """
 
-    def slots(
-        self, model: Any, occurred_at: Any, context_tokens: Any, *, requests: Any = None, charge_date: Any = None
-    ) -> slots.Slots:
+    def slots(self, model: Any, occurred_at: Any, context_tokens: Any, *, charge_date: Any = None) -> slots.Slots:
         """Rate slots of requests; see ``ingest.calc.slots.slots``."""
-        return slots.slots(self, model, occurred_at, context_tokens, requests=requests, charge_date=charge_date)
+        return slots.slots(self, model, occurred_at, context_tokens, charge_date=charge_date)
 
     def rate(self, lines: pa.Table) -> pa.Table:
         """Rate cube rows by token class; see ``ingest.calc.rating.rate``."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ingest.calc.lines import LINE_SCHEMA
 from ingest.calc.reasons import Rejected
 from ingest.calc.usage import USAGE_SCHEMA
 from ingest.calc.values import MAX_INT64, NumberText, count, decimal
@@ -161,7 +162,7 @@ def require_text(value: str, name: str) -> None:
         raise Rejected("bad_utf8", f"{name} holds a lone surrogate or a NUL")
 
 
-_TEXTS = frozenset(field.name for field in USAGE_SCHEMA if pa.types.is_string(field.type))
+_TEXTS = frozenset(field.name for field in [*USAGE_SCHEMA, *LINE_SCHEMA] if pa.types.is_string(field.type))
 
 
 def storable(row: dict[str, Any]) -> dict[str, Any]:

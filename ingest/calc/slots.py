@@ -46,25 +46,21 @@ def slots(
     occurred_at: Any,
     context_tokens: Any,
     *,
-    requests: Any = None,
     charge_date: Any = None,
 ) -> Slots:
     """The slot of every request, vectorised.
 
     In: model int (index from ``book.resolve``, -1 = unknown: base slot), occurred_at int64 us UTC, context_tokens int64
-    (all input classes of the request), requests int64 (default 1; a bucket of several gets the base band: a caller
-    whose provider states the band passes a context inside it and no requests), charge_date int64 days since 1970 where
-    the issuer's day is not the UTC day. A band holds when context_tokens > threshold (strictly). Out: ``Slots``.
+    (all input classes of the request; of a bucket of calls one inside the band that its provider states, else 0),
+    charge_date int64 days since 1970 where the issuer's day is not the UTC day. A band holds when context_tokens >
+    threshold (strictly). Out: ``Slots``.
     """
     model, occurred_at, context = (np.asarray(values) for values in (model, occurred_at, context_tokens))
     known, size = _conditions(book), len(model)
     result = Slots(*(np.full(size, blank, dtype=np.int64) for blank in (0, -1, -1, 0)))
     rows = np.flatnonzero(known.banded[model])
     if len(rows):
-        tokens = context[rows].astype(np.int64)
-        if requests is not None:
-            tokens[np.asarray(requests)[rows] > 1] = 0
-        result.context_over[rows] = _band(known.thresholds, model[rows], tokens)
+        result.context_over[rows] = _band(known.thresholds, model[rows], context[rows].astype(np.int64))
     rows = np.flatnonzero(known.windowed[model])
     if len(rows):
         minute = occurred_at[rows] // MINUTE_US % MINUTES

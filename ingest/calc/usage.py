@@ -35,7 +35,8 @@ USAGE_SCHEMA = pa.schema(
         *((name, pa.string()) for name in DIMENSIONS),  # tags: canonical JSON, see identity.canonical_tags
         ("requests", pa.int64()),
         ("failed", pa.int64()),
-        ("bucket", pa.bool_()),  # an aggregate of a provider
+        ("context", pa.int64()),  # a number inside the context band that a provider states for a bucket of calls
+        ("request_id", pa.string()),  # the provider's own id of the call, by which layers are matched
         ("agent", pa.string()),
         ("tool_calls", pa.int64()),
         ("flags", pa.int64()),
@@ -45,7 +46,7 @@ USAGE_SCHEMA = pa.schema(
         ("units", UNITS_TYPE),
     ]
 )
-_DEFAULTS: dict[str, Any] = {"requests": 1, "bucket": False, "mode": "sync", "reported_currency": "USD"}
+_DEFAULTS: dict[str, Any] = {"requests": 1, "mode": "sync", "reported_currency": "USD"}
 
 EARLIEST_US = 1_420_070_400_000_000  # 2015-01-01T00:00Z
 MAX_REQUESTS = 2**31 - 1

@@ -21,6 +21,7 @@ from ingest.facts.derive import (
     take_dirty_keys,
     unit_sums_of_day,
 )
+from ingest.facts.lines import Vanishing, WrittenLines, store_lines, zero_lines
 from ingest.facts.move import other_days, retire
 from ingest.facts.store import (
     FEATURE_COLUMNS,
@@ -37,14 +38,18 @@ from ingest.facts.store import (
     trace_events,
     update_slots,
     update_tiers,
+    write_requests,
     write_units,
 )
+from ingest.facts.vanish import zero_buckets
 
 __all__ = [
     "FEATURE_COLUMNS",
     "PARTITIONED",
     "SUM_COLUMNS",
+    "Vanishing",
     "Written",
+    "WrittenLines",
     "copy_direct",
     "copy_staged",
     "count_facts",
@@ -62,6 +67,7 @@ __all__ = [
     "repeated_events",
     "retire",
     "slot_events",
+    "store_lines",
     "sums_of_day",
     "take_dirty_keys",
     "torn_queries",
@@ -69,5 +75,8 @@ __all__ = [
     "unit_sums_of_day",
     "update_slots",
     "update_tiers",
+    "write_requests",
     "write_units",
+    "zero_buckets",
+    "zero_lines",
 ]

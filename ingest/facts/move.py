@@ -70,7 +70,8 @@ def retire(places: Sequence[tuple[date, UUID]]) -> list[tuple[Any, ...]]:
         "WHERE e.charge_date = t.charge_date AND e.event_id = t.event_id"
     )
     with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM usage_event_unit e {chosen}", [days, events])
+        for table in ("usage_event_unit", "event_request"):
+            cursor.execute(f"DELETE FROM {table} e {chosen}", [days, events])
         listed = ", ".join(f"e.{name}" for name in FACT_COLUMNS)
         cursor.execute(f"DELETE FROM usage_event e {chosen} RETURNING {listed}", [days, events])
         gone = cursor.fetchall()

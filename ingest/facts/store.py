@@ -16,7 +16,7 @@ from ingest.models import FACT_COLUMNS
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
-PARTITIONED = ("usage_event", "usage_event_unit")
+PARTITIONED = ("usage_event", "usage_event_unit", "event_request", "billed_line")
 _DERIVED = {"run_id", "tier_rule", "begins", "rate_slot_id"}
 _KEY = ("charge_date", "event_id")
 _CONTENT = tuple(name for name in FACT_COLUMNS if name not in _DERIVED and name not in _KEY)
@@ -238,6 +238,17 @@ def update_tiers(events: Sequence[tuple[date, Any, int, bool | None]]) -> None:
             "FROM unnest(%s::date[], %s::uuid[], %s::smallint[], %s::bool[]) t (charge_date, event_id, tier_rule, begins) "
             "WHERE e.charge_date = t.charge_date AND e.event_id = t.event_id AND e.charge_date BETWEEN %s AND %s",
             [*map(list, zip(*ordered, strict=True)), ordered[0][0], ordered[-1][0]],
+        )
+
+
+def write_requests(values: Sequence[tuple[date, UUID, str]]) -> None:
+    """Remember the provider's own ids of calls; a later statement replaces an earlier one."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO event_request (charge_date, event_id, request_id) "
+            "SELECT * FROM unnest(%s::date[], %s::uuid[], %s::text[]) t ORDER BY 1, 2 "
+            "ON CONFLICT (charge_date, event_id) DO UPDATE SET request_id = excluded.request_id",
+            [list(column) for column in zip(*values, strict=True)],
         )
 
 

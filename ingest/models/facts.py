@@ -101,6 +101,24 @@ class UsageEventUnit(models.Model):
         return f"{self.event_id} {self.unit} {self.quantity}"
 
 
+class EventRequest(models.Model):
+    """The provider's own id of a call that a trace or a body states. Unique by (charge_date, event_id).
+
+    By it the call is found in the log of a gateway, whose event ids are made of the same id. Written with its event.
+    """
+
+    pk = CompositePrimaryKey("charge_date", "event_id")
+    charge_date = models.DateField()
+    event_id = models.UUIDField()
+    request_id = models.TextField()
+
+    class Meta:
+        db_table = "event_request"
+
+    def __str__(self) -> str:
+        return self.request_id
+
+
 class FactDay(models.Model):
     """One charge date that holds facts, or may: made before the first fact of the day. Unique by date; never deleted.
 

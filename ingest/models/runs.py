@@ -4,7 +4,7 @@ from django.db import models
 
 
 class IngestRun(models.Model):
-    """One attempt to read one input (a file, later a pull window). Unique by id.
+    """One attempt to read one input (a file, a pushed batch, or a window of a pulled stream). Unique by id.
 
     Changed by its own process only, which proves itself by ``fence`` with every batch; once ``lease_until`` has passed
     anyone may end it as failed. ``read = stored + changed + duplicate + quarantined + skipped``.
@@ -21,6 +21,10 @@ class IngestRun(models.Model):
     source = models.CharField(max_length=40)
     account = models.CharField(max_length=200)
     input_name = models.CharField(max_length=500)
+    connection = models.ForeignKey("ingest.Connection", on_delete=models.SET_NULL, null=True, related_name="runs")
+    stream = models.CharField(max_length=60, blank=True, help_text="Of a pull: which series.")
+    window_start = models.DateTimeField(null=True, help_text="Of a pull: the time that was asked for.")
+    window_end = models.DateTimeField(null=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
     reason = models.CharField(max_length=500, blank=True, help_text="Why it failed or was refused.")
     observed_at = models.DateTimeField(
@@ -40,6 +44,9 @@ class IngestRun(models.Model):
     skipped = models.JSONField(default=dict, help_text="Reason -> count of records that are no usage.")
     totals = models.JSONField(default=dict, help_text="What this run stored or changed, as strings.")
     notes = models.JSONField(default=dict, help_text="Counts worth knowing: unknown fields, dropped tags, merged rows.")
+
+    class Meta:
+        indexes = [models.Index(fields=["source", "account", "stream", "-id"], name="run_by_stream")]
 
     def __str__(self) -> str:
         return f"{self.pk} {self.source} {self.input_name} {self.state}"

@@ -15,7 +15,7 @@ from ingest.calc.identity import SEPARATOR, canonical_tags
 from ingest.calc.reasons import Rejected
 from ingest.calc.records import row_identity
 from ingest.calc.values import count, instant, money, number_text, quantity
-from ingest.source import Context, NotThisKind, Record, RowSource
+from ingest.source import Context, Guide, NotThisKind, Record, RowSource
 
 _MAX_SHAPES = 200  # of records, by the names of their fields
 _FAILED = {"true": 1, "1": 1, "yes": 1, "false": 0, "0": 0, "no": 0}
@@ -27,6 +27,16 @@ class Generic(RowSource):
 
     kind = "generic"
     maps = True
+    pushed = True
+    guide = Guide(
+        title="any CSV, JSONL or Parquet file, by a mapping",
+        connect="Write which column is what in a mapping file, check it with `manage.py mapping check MAPPING FILE`, "
+        "then `manage.py ingest_file FILE --source generic --mapping MAPPING`; or send the columns of the default "
+        "mapping to `POST /api/v1/events`.",
+        permission="",
+        tells="whatever the mapping names: model, tokens, cost, key, project, tags",
+        cannot="calls without an id are known by their whole row, so equal rows in cut files count once",
+    )
     layer = "gateway"
 
     def layer_in(self, context: Context) -> str:
@@ -60,7 +70,6 @@ class Generic(RowSource):
         row["requests"] = 1 if row.get("requests") is None else row["requests"]
         row |= _classes(record, mapping, empty=bool(row["failed"] or row["units"] or row.get("saved_tokens")))
         row |= {
-            "bucket": row["requests"] > 1,
             "mode": _mode(row.get("mode")),
             "provider": _provider(record, row, mapping),
         }

@@ -14,7 +14,7 @@ from ingest.calc.identity import SEPARATOR
 from ingest.calc.reasons import Rejected
 from ingest.calc.records import row_identity
 from ingest.calc.values import instant, money
-from ingest.source import Context, Record, RowSource
+from ingest.source import Context, Guide, Record, RowSource
 
 _PROVIDERS = {
     "anthropic_messages": "anthropic", "bedrock_converse": "aws", "gemini": "google", "gemini_openai_chat": "google",
@@ -29,6 +29,15 @@ class ResponseBody(RowSource):
 
     kind = "response_body"
     layer = "trace"
+    pushed = True
+    guide = Guide(
+        title="raw answers of providers, as a client or proxy logs them",
+        connect="Write lines `{api, at, body}` with the provider's answer as body (prompts may be left out), then "
+        "`manage.py ingest_file FILE --source response_body`; or send them to `POST /api/v1/events?source=response_body`.",
+        permission="",
+        tells="model, service tier, every token class that the answer states, calls on other models inside it, trace",
+        cannot="who asked: add a gateway log or tags for that",
+    )
 
     def is_page(self, document: Any) -> bool:
         """A list of records."""
@@ -46,7 +55,9 @@ class ResponseBody(RowSource):
             "trace": _text(record, "trace_id"),
             "operation": "embedding" if api == "openai_embeddings" else "chat",
         }
-        native = next((str(body[name]) for name in _IDS if body.get(name)), None) or row_identity(record, context.state)
+        request_id = next((str(body[name]) for name in _IDS if body.get(name)), None)
+        native = request_id or row_identity(record, context.state)
+        common["request_id"] = request_id
         rows = [
             common | _usage(usage, model) | {"native_id": native if not index else f"{native}{SEPARATOR}{index}"}
             for index, usage in enumerate(usages)

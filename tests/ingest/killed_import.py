@@ -16,11 +16,11 @@ def main() -> None:
     import django
 
     django.setup()
-    from ingest import facts, reading, runs, services, streams, writer
+    from ingest import facts, intake, reading, runs, services, streams, writer
 
     path, point = Path(sys.argv[1]), sys.argv[2]
     streams.BLOCK_SIZE, reading.GROUP_ROWS = 100_000, 500  # several batches from a small file
-    services.BATCH_ROWS = 1_000
+    intake.BATCH_ROWS = 1_000
     calls = {"copy": 0, "quarantine": 0, "write": 0}
 
     def stop() -> None:

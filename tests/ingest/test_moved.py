@@ -7,7 +7,7 @@ import pytest
 
 from allocation.derived import refresh
 from allocation.verification import verify
-from ingest import services
+from ingest import intake
 from ingest.facts import move
 from ingest.services import Import, ingest_file
 from tests.records import payload, write_lines
@@ -40,7 +40,7 @@ def test_a_run_that_died_before_settling_is_completed_by_its_repetition(
     )
     ingest_file(Import(first, "litellm", observed_at=datetime(2026, 9, 18, tzinfo=UTC)))
     with monkeypatch.context() as patch:
-        patch.setattr(services, "settle_moved", lambda *_: 0)
+        patch.setattr(intake, "settle_moved", lambda *_: 0)
         ingest_file(Import(second, "litellm", observed_at=datetime(2026, 9, 19, tzinfo=UTC)))
     run = ingest_file(Import(second, "litellm", observed_at=datetime(2026, 9, 20, tzinfo=UTC)))
     assert (run.read, run.stored, run.changed, run.duplicate) == (4, 0, 4, 0)

@@ -14,7 +14,7 @@ from django.db import connection
 
 from allocation.derived import refresh
 from allocation.verification import verify
-from ingest import runs, services
+from ingest import intake, runs
 from ingest.models import IngestRun
 from ingest.services import Import, Unfinished, ingest_file
 from tests.conftest import empty_ledger
@@ -69,7 +69,7 @@ def test_an_import_killed_at_any_point_and_repeated_gives_the_totals_of_a_clean_
 
 
 def test_a_run_that_was_taken_over_commits_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "BATCH_ROWS", 1_000)
+    monkeypatch.setattr(intake, "BATCH_ROWS", 1_000)
     path = write_lines(tmp_path / "usage.jsonl", records(20_000))
 
     original = runs.advance
@@ -118,7 +118,7 @@ def test_four_imports_of_overlapping_files_at_once_give_the_same_state_as_one(tm
 
 def test_facts_touch_the_database_from_one_package_only() -> None:
     """DESIGN 6: all statements on facts live in one place, because they must also run on distributed PostgreSQL."""
-    root = Path(services.__file__).resolve().parents[1]
+    root = Path(intake.__file__).resolve().parents[1]
     offenders = []
     for folder in ("finops", "ingest", "allocation", "forecasting", "web"):
         for path in (root / folder).rglob("*.py"):

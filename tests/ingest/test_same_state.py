@@ -8,7 +8,7 @@ from django.db import connection
 
 from allocation.derived import refresh
 from allocation.verification import verify
-from ingest import services
+from ingest import intake
 from ingest.services import Import, ingest_file
 from tests.bench.payloads import payloads
 from tests.conftest import empty_ledger
@@ -29,7 +29,7 @@ def imported(*paths: Path) -> dict[str, list[tuple[object, ...]]]:
 def test_plain_gz_renamed_shuffled_and_cut_files_give_the_same_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "BATCH_ROWS", 9_000)
+    monkeypatch.setattr(intake, "BATCH_ROWS", 9_000)
     # Traces of up to 20 calls in time order over 40 days: some cross a midnight, the end of the month, a batch, a piece.
     records = list(payloads(50_000, days=40))
     plain = write_lines(tmp_path / "usage.jsonl", records)

@@ -47,8 +47,12 @@ def rated(prices, requests):
     columns = {name: pa.array([r.get(name) for r in requests], pa.string()) for name in NAMES}
     model = prices.resolve(pa.table(columns))
     at = np.array([us(r.get("at", MIDSUMMER)) for r in requests], dtype=np.int64)
-    context = np.array([sum(r.get(name, 0) for name in ALL_INPUT_CLASSES) for r in requests], dtype=np.int64)
-    slots = prices.slots(model, at, context, requests=np.array([r.get("requests", 1) for r in requests]))
+    one_call = [r.get("requests", 1) == 1 for r in requests]
+    context = np.array(
+        [one * sum(r.get(name, 0) for name in ALL_INPUT_CLASSES) for one, r in zip(one_call, requests, strict=True)],
+        dtype=np.int64,
+    )
+    slots = prices.slots(model, at, context)
     columns |= {name: pa.array([r.get(name) for r in requests], pa.int64()) for name in TOKEN_CLASSES}
     columns |= slots._asdict() | {
         "charge_date": pa.array([r.get("at", MIDSUMMER).astimezone(UTC).date() for r in requests], pa.date32()),

@@ -46,10 +46,16 @@ def test_reasoning_is_missing_when_the_body_does_not_split_it_and_zero_when_it_s
     assert one("openai_chat", chat(1, 2, 3, None, {"reasoning_tokens": 0})).classes["output_reasoning"] == 0
 
 
-@pytest.mark.parametrize("field", ["prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens"])
+@pytest.mark.parametrize("field", ["prompt_cache_hit_tokens", "cached_tokens"])
 def test_the_cached_part_may_stand_beside_the_details(field):
     assert one("deepseek_chat", chat(10, 1, 11, **{field: 4})).classes == {
         "input_uncached": 6, "cache_read": 4, "output_visible": 1,
+    }  # fmt: skip
+
+
+def test_mistrals_num_cached_tokens_are_priced_as_any_input_for_no_document_says_they_are_cheaper():
+    assert one("mistral_chat", chat(86, 1, 87, num_cached_tokens=85)).classes == {
+        "input_uncached": 86, "output_visible": 1,
     }  # fmt: skip
 
 

@@ -1,0 +1,239 @@
+"""Pulls: one connection at a time by one worker, window by window, each a run whose cursor moves with its data."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from finops import audit
+from ingest import coverage, facts, runs
+from ingest.breaker import Breaker
+from ingest.calc.windows import align, chunks, live_start
+from ingest.connections import client_of
+from ingest.coverage import Place
+from ingest.intake import Intake, Stopped, take
+from ingest.models import Connection, IngestRun, SourceName
+from ingest.pull import Client, CursorExpired, Page, PullFailed, Stream, Window
+from ingest.reading import groups_of_pages
+from ingest.services import context_of, latest_us
+from ingest.source import Covered, Source
+from ingest.sources import get_source
+
+LEASE = timedelta(minutes=5)
+BACKFILL_AT_ONCE = 40  # windows; the next tick goes on with the rest, so that live data is never an hour late
+NAMES_EVERY = timedelta(days=1)
+MAX_REST = timedelta(hours=6)
+
+
+class Busy(Exception):
+    """Another worker holds the connection."""
+
+
+class LeaseLost(Exception):
+    """The lease passed and another worker took over; nothing more is committed here."""
+
+
+@dataclass
+class Outcome:
+    """What a sync did: runs in their order, errors by stream, and whether windows are left for the next time."""
+
+    runs: list[IngestRun] = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)
+    left: int = 0
+
+
+class Lease:
+    """A connection held by this process until it lets go, or dies and the lease passes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection, self.fence = connection, uuid.uuid4()
+
+    def renew(self) -> None:
+        """Hold on. Raises LeaseLost."""
+        held = Connection.objects.filter(pk=self.connection.pk, fence=self.fence, lease_until__gt=Now())
+        if not held.update(lease_until=Now() + LEASE):
+            raise LeaseLost(f"{self.connection.name} was taken over by another worker")
+
+
+@contextmanager
+def leased(connection: Connection) -> Iterator[Lease]:
+    """Hold the connection. Raises Busy. Runs that a former holder left open are ended: it cannot commit any more."""
+    lease = Lease(connection)
+    free = Q(lease_until=None) | Q(lease_until__lt=Now())
+    with transaction.atomic():
+        taken = Connection.objects.filter(free, pk=connection.pk).update(
+            fence=lease.fence, lease_until=Now() + LEASE, last_tried_at=Now()
+        )
+        if not taken:
+            raise Busy(f"{connection.name} is being synchronised by another worker")
+        IngestRun.objects.filter(connection=connection, state=IngestRun.State.RUNNING).update(
+            state=IngestRun.State.FAILED, reason="its worker died", finished_at=Now()
+        )
+    try:
+        yield lease
+    finally:
+        Connection.objects.filter(pk=connection.pk, fence=lease.fence).update(fence=None, lease_until=None)
+
+
+def sync(
+    connection: Connection, *, since: datetime | None = None, until: datetime | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Outcome:  # fmt: skip
+    """Pull what is due of a connection, or of [since, until). Raises Busy and LeaseLost.
+
+    Live windows of all streams come first, then missing ones, the newest first. A stream that fails does not keep
+    others from being pulled; its cursor stays. Repeating a sync at any point gives the same facts.
+    """
+    source, outcome = get_source(connection.kind), Outcome()
+    with leased(connection) as lease:
+        try:
+            with client_of(connection, source, heartbeat=lease.renew) as client:
+                windows = _plan(connection, source, since, until)
+                for stream, window in windows[
+                    : None if since else BACKFILL_AT_ONCE + len(_streams(connection, source))
+                ]:
+                    if stream.name in outcome.errors:
+                        continue
+                    lease.renew()
+                    progress(f"{stream.name} {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M}")
+                    _pull(lease, source, client, (stream, window), outcome)
+                outcome.left = max(0, len(windows) - len(outcome.runs))
+                _refresh_names(connection, source, client, outcome)
+        except PullFailed as failed:  # no client at all: no key, a URL that is not allowed
+            outcome.errors["connection"] = str(failed)
+        note(connection, outcome)
+    return outcome
+
+
+def _streams(connection: Connection, source: Source) -> list[Stream]:
+    return list(source.streams(connection.options))
+
+
+def _plan(
+    connection: Connection, source: Source, since: datetime | None, until: datetime | None
+) -> list[tuple[Stream, Window]]:
+    now = runs.database_now()
+    live: list[tuple[Stream, Window]] = []
+    older: list[tuple[Stream, Window]] = []
+    for stream in _streams(connection, source):
+        end = align(until or now, stream.width, up=True)
+        begin = datetime.combine(connection.begins_on, datetime.min.time(), UTC)
+        if since is not None:
+            live += [(stream, window) for window in chunks(align(since, stream.width), end, stream.chunk)]
+            continue
+        covered = coverage.spans(Place(source.kind, connection.account, "", stream.name))
+        start = max(begin, live_start(stream, covered, now))
+        live += [(stream, window) for window in chunks(start, end, stream.chunk)]
+        for gap in coverage.missing(covered, begin, start):
+            low, high = align(gap.start, stream.width), align(gap.end, stream.width, up=True)
+            older += [(stream, window) for window in chunks(low, high, stream.chunk)]
+    return live + sorted(older, key=lambda item: item[1].start, reverse=True)
+
+
+def _pull(lease: Lease, source: Source, client: Client, planned: tuple[Stream, Window], outcome: Outcome) -> None:
+    """One window as one run; asked once more from its beginning when the provider forgets its cursor."""
+    connection, (stream, window) = lease.connection, planned
+    for attempt in (1, 2):
+        run = runs.start(
+            source=source.kind, account=connection.account, connection=connection, stream=stream.name,
+            input_name=f"{connection.name}: {stream.name}", observed_at=None, window_start=window.start,
+            window_end=window.end,
+        )  # fmt: skip
+        expired: list[CursorExpired] = []
+        pages = _watched(source.pages(client, stream, window, connection.options), run, lease, expired)
+        context = context_of()
+        intake = Intake(run, source, context, Breaker(off=False), whole=_whole(source, stream, window))
+        try:
+            take(intake, groups_of_pages(pages, source, context, latest_us=latest_us()))
+        except Stopped as stopped:
+            if expired and attempt == 1:
+                continue
+            outcome.errors[stream.name] = str(stopped).partition(": ")[2] or str(stopped)
+            if stopped.run is None:
+                raise LeaseLost(str(stopped)) from None
+        run.refresh_from_db()
+        outcome.runs.append(run)
+        return
+
+
+def _watched(pages: Iterator[Page], run: IngestRun, lease: Lease, expired: list[CursorExpired]) -> Iterator[Page]:
+    """Pages as they come; each renews the lease. The first says when the answer was given, unless its clock is far from ours."""
+    first = True
+    try:
+        for page in pages:
+            if first and timedelta(0) <= run.observed_at - page.at < timedelta(minutes=15):
+                run.observed_at = page.at
+                run.save(update_fields=["observed_at"])
+            first = False
+            lease.renew()
+            yield page
+    except CursorExpired as error:
+        expired.append(error)
+        raise
+
+
+def _whole(source: Source, stream: Stream, window: Window) -> Callable[[IngestRun], dict[str, Any]]:
+    """What a complete answer ends with: the cursor moves, and what it no longer states has vanished."""
+
+    def end(run: IngestRun) -> dict[str, Any]:
+        coverage.extend(run, [Covered("", stream.name, *window)])
+        if not stream.states_all:
+            return {}
+        place = facts.Vanishing(source.kind, run.account, None, *window)
+        gone = facts.zero_lines(run.pk, place) if stream.lines else facts.zero_buckets(run.pk, place, stream.operations)
+        facts.mark_dirty(gone)
+        return {"vanished": len(gone)} if gone else {}
+
+    return end
+
+
+def _refresh_names(connection: Connection, source: Source, client: Client, outcome: Outcome) -> None:
+    now = runs.database_now()
+    if connection.names_at is not None and connection.names_at > now - NAMES_EVERY:
+        return
+    try:
+        rows = [
+            SourceName(
+                source=source.kind, account=connection.account, what=name.what, external_id=name.id[:200],
+                name=name.name[:300], seen_at=now,
+            )
+            for name in source.names(client, connection.options)
+        ]  # fmt: skip
+    except PullFailed as failed:
+        outcome.errors["names"] = str(failed)
+        return
+    distinct = {(row.what, row.external_id): row for row in rows}
+    SourceName.objects.bulk_create(
+        [distinct[key] for key in sorted(distinct)], update_conflicts=True, update_fields=["name", "seen_at"],
+        unique_fields=["source", "account", "what", "external_id"],
+    )  # fmt: skip
+    Connection.objects.filter(pk=connection.pk).update(names_at=now)
+
+
+def note(connection: Connection, outcome: Outcome) -> None:
+    """The state of the connection after a sync: when it is due again, what went wrong."""
+    errors = "; ".join(f"{stream}: {reason}" for stream, reason in outcome.errors.items())
+    rows = Connection.objects.filter(pk=connection.pk)
+    if not errors:
+        due = Now() if outcome.left else Now() + connection.every
+        rows.update(next_due_at=due, last_ok_at=Now(), last_error="", failures=0)
+        return
+    connection.refresh_from_db(fields=["failures"])
+    rest = min(connection.every * 2 ** min(connection.failures, 10), MAX_REST)
+    rows.update(next_due_at=Now() + rest, last_error=errors[:500], failures=F("failures") + 1)
+    if connection.failures == 0:
+        audit.record(action="connection.failed", actor="sync", subject=connection.name, details={"error": errors[:300]})
+
+
+def due() -> list[Connection]:
+    """Connections whose time has come and that nobody holds."""
+    free = Q(lease_until=None) | Q(lease_until__lt=Now())
+    ready = Q(next_due_at=None) | Q(next_due_at__lte=Now())
+    pulled = Connection.objects.filter(enabled=True).exclude(way=Connection.Way.PUSH)
+    return list(pulled.filter(free, ready).order_by("next_due_at", "pk"))
