@@ -105,14 +105,14 @@ def _checked(settings: Settings, secret: str) -> Source:
         raise WrongConnection(f"{settings.kind} cannot be pulled; import its files or send its records")
     known = {option.name: option for option in source.options}
     given = settings.options or {}
-    if stray := sorted(set(given) - set(known) - _FOLDER_OPTIONS):
+    if stray := sorted(set(given) - set(known) - _COMMON_OPTIONS - _FOLDER_OPTIONS):
         raise WrongConnection(f"{settings.kind} has no option {', '.join(stray)}; it has: {', '.join(known) or 'none'}")
     if lacking := [name for name, option in known.items() if option.required and not given.get(name)]:
         raise WrongConnection(f"the option {', '.join(lacking)} is needed")
     if settings.every < LEAST:
         raise WrongConnection("more than once a minute is more than providers bear")
     if settings.way == Connection.Way.PULL:
-        if source.secret and not secret:
+        if source.secret and source.needs_secret and not secret:
             raise WrongConnection(f"{settings.kind} needs a key: {source.secret}")
         try:
             check_url(settings.base_url or source.default_url)
@@ -121,6 +121,7 @@ def _checked(settings: Settings, secret: str) -> Source:
     return source
 
 
+_COMMON_OPTIONS = {"billing_accounts"}
 _FOLDER_OPTIONS = {"url", "pattern", "mapping"}
 
 
@@ -157,7 +158,7 @@ class Trial:
 def try_out(connection: Connection) -> Trial:
     """Ask for the newest window of each stream and read its first page; stores nothing."""
     source = get_source(connection.kind)
-    now, context = runs.database_now(), context_of()
+    now, context = runs.database_now(), context_of(options=connection.options)
     records = rejected = 0
     refused: list[str] = []
     streams = list(source.streams(connection.options))

@@ -38,7 +38,7 @@ def sweep(connection: Connection) -> Outcome:
             lease.renew()
             _take(connection, store, info, outcome)
         outcome.left = max(0, len(waiting) - AT_ONCE)
-        note(connection, outcome)
+        note(lease, outcome)
     return outcome
 
 
@@ -78,6 +78,7 @@ def _take(connection: Connection, store: Any, info: fs.FileInfo, outcome: Outcom
                 Import(
                     path, connection.kind, account=connection.account, mapping=connection.options.get("mapping"),
                     observed_at=observed, connection_id=connection.pk,
+                    options=connection.options,
                 )
             )  # fmt: skip
         except Stopped as stopped:

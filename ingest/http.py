@@ -10,7 +10,7 @@ import re
 import ssl
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, Self
@@ -19,6 +19,7 @@ import httpcore
 import httpx
 
 from finops import redaction
+from ingest.bodies import bounded, decoded
 from ingest.network import Guard, IPNetwork, allowed_networks, parse_url, port_of
 from ingest.pull import Answer, CursorExpired, PullFailed, Value
 
@@ -28,7 +29,6 @@ _AGAIN = frozenset({408, 429, 500, 502, 503, 504, 529})  # 529: Anthropic is ove
 _EXPIRED = frozenset({404, 410})
 _BACK_OFF, _BACK_OFF_MOST, _RETRY_AFTER_MOST = 1.0, 60.0, 900.0
 _ERROR_BYTES = 65_536
-_STEP = 1 << 20
 _WORD = re.compile(r"[a-z0-9_.-]{1,60}")
 _JSON = re.compile(r"(application|text)/([a-z0-9.+-]+\+)?json", re.IGNORECASE)
 _CLOCK_SKEW = timedelta(minutes=5)
@@ -140,7 +140,8 @@ class HttpClient:
             raise PullFailed("the answer leads to something that is no URL") from None
 
     def _ask(self, request: httpx.Request) -> Answer:
-        place = f"{request.method} {request.url.host}{request.url.path}"
+        path = request.url.raw_path.decode().partition("?")[0]
+        place = f"{request.method} {request.url.host}{path}"
         until = self._clock() + self._limits.patience
         number = 0
         while True:
@@ -175,11 +176,11 @@ class HttpClient:
     def _read(self, response: httpx.Response, place: str) -> Answer | _Again:
         status, headers = response.status_code, response.headers
         if status < 300:
-            body = b"".join(_bounded(_decoded(response), self._limits.body, place))
+            body = b"".join(bounded(decoded(response), self._limits.body, place))
             return Received(body, {name.lower(): value for name, value in headers.items()}, self._at(headers))
         if status < 400:
             raise PullFailed(f"{place} answered {status}: redirects are not followed")
-        told = f"answered {status}{self._reason(response)}"
+        told = f"answered {status}{self._reason(response, place)}"
         if status in _AGAIN:
             return _Again(told, self._asked_to_wait(headers))
         if status in {401, 403}:
@@ -198,10 +199,10 @@ class HttpClient:
         date = _http_date(text)
         return None if date is None else (date - (_http_date(headers.get("date", "")) or self._now())).total_seconds()
 
-    def _reason(self, response: httpx.Response) -> str:
+    def _reason(self, response: httpx.Response, place: str) -> str:
         """`` (rate_limit_error)`` when the body names its error by a plain word, which is no part of what we sent."""
         try:
-            error = json.loads(b"".join(_bounded(_decoded(response), _ERROR_BYTES, "")))["error"]
+            error = json.loads(b"".join(bounded(decoded(response), _ERROR_BYTES, place)))["error"]
             words = [error.get("code"), error.get("type"), error.get("status")]
         except (
             PullFailed,
@@ -243,40 +244,6 @@ def _checked(headers: Mapping[str, str]) -> httpx.Headers:
 
 def _origin(url: httpx.URL) -> tuple[str, str, int]:
     return (url.scheme, url.host, port_of(url)) if url.scheme in {"http", "https"} else (url.scheme, "", 0)
-
-
-def _decoded(response: httpx.Response) -> Iterator[bytes]:
-    """The body in small pieces, however much a few bytes inflate to."""
-    coding = response.headers.get("content-encoding", "identity").strip().lower()
-    if coding == "identity":
-        return response.iter_raw()
-    if coding in {"gzip", "x-gzip", "deflate"}:
-        return _inflated(response.iter_raw())
-    raise PullFailed("the answer is in a coding that was not asked for")
-
-
-def _inflated(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Of gzip (several members, as RFC 9110 allows) and zlib. Raises zlib.error, also when the end is missing."""
-    inflater = zlib.decompressobj(wbits=47)
-    for piece in pieces:
-        left = piece
-        while left:
-            if inflater.eof:
-                inflater = zlib.decompressobj(wbits=47)
-            yield inflater.decompress(left, _STEP)
-            left = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
-    yield inflater.flush()
-    if not inflater.eof:
-        raise zlib.error
-
-
-def _bounded(pieces: Iterable[bytes], most: int, place: str) -> Iterator[bytes]:
-    size = 0
-    for piece in pieces:
-        size += len(piece)
-        if size > most:
-            raise PullFailed(f"{place} answered with more than {most:,} bytes")
-        yield piece
 
 
 def _http_date(text: str) -> datetime | None:

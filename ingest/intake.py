@@ -4,14 +4,16 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 from django.db import DatabaseError, connection, transaction
 
-from ingest import coverage, runs
+from ingest import coverage, meters, runs
 from ingest.breaker import Breaker
 from ingest.calc.batch import make_batch
+from ingest.calc.identity import named_accounts
 from ingest.calc.line_batch import make_line_batch
 from ingest.calc.lines import LINE_SCHEMA
 from ingest.calc.usage import USAGE_SCHEMA
@@ -68,43 +70,63 @@ def take(intake: Intake, found: Iterable[Group]) -> IngestRun:
 
     Idempotent: the same records in any order, cut or repeated leave the same facts.
     """
-    run, source, name = intake.run, intake.source, intake.run.input_name
+    run, source = intake.run, intake.source
     classifier, loaded = current_classifier(), price_book()
     writer = Writer(
-        run, Keys(source.layer_in(intake.context), source.kind, loaded), classifier,
+        run, Keys(lambda: source.layer_in(intake.context), source.kind, loaded), classifier,
         line_keys=Keys(source.lines_layer, source.kind, loaded),
     )  # fmt: skip
+    if not source.keeps_readings:
+        return _take(intake, found, writer)
+    with meters.one_at_a_time(source.kind, run.account):
+        intake.context.state["readings"] = meters.KeptReadings(source.kind, run.account)
+        return _take(intake, found, writer)
+
+
+def _take(intake: Intake, found: Iterable[Group], writer: Writer) -> IngestRun:
+    run, name = intake.run, intake.run.input_name
     if intake.stays_open:
         try:
             for delivery in _deliveries(intake, found):
-                writer.write(delivery)
+                _write(writer, delivery)
         except (FenceLost, DatabaseError) as error:
             raise Unfinished(str(error) or type(error).__name__) from error
         return run
     try:
         _pump(_deliveries(intake, found), writer, intake.progress)
-        settle_moved(run, writer.days, classifier)
+        settle_moved(run, writer.days, writer.classifier)
         return _finish(intake, writer, IngestRun.State.DONE, "")
     except (Bomb, NotThisKind, Refused) as refusal:
         kept = run_committed(run)
         state = IngestRun.State.FAILED if kept else IngestRun.State.REFUSED
         stop = (Unfinished if kept else Refused)(f"{name}: {refusal}")
-        stop.run = _finish(intake, writer, state, str(refusal))
+        stop.run = _break_off(intake, writer, state, str(refusal))
         raise stop from None
     except FenceLost as lost:
         raise Unfinished(str(lost)) from None
     except (Unfinished, OSError, DatabaseError) as error:
         reason = str(error) or type(error).__name__
         stop = Unfinished(f"{name}: {reason}")
-        stop.run = _finish(intake, writer, IngestRun.State.FAILED, reason)
+        stop.run = _break_off(intake, writer, IngestRun.State.FAILED, reason)
         raise stop from error
     except KeyboardInterrupt:
         stop = Unfinished(f"{name}: interrupted; the same command completes it")
-        stop.run = _finish(intake, writer, IngestRun.State.FAILED, "interrupted")
+        stop.run = _break_off(intake, writer, IngestRun.State.FAILED, "interrupted")
         raise stop from None
     except BaseException as error:  # a bug: the run says so at once, the error goes on
-        _finish(intake, writer, IngestRun.State.FAILED, f"{type(error).__name__}: {error}")
+        _break_off(intake, writer, IngestRun.State.FAILED, f"{type(error).__name__}: {error}")
         raise
+
+
+def _break_off(intake: Intake, writer: Writer, state: str, reason: str) -> IngestRun | None:
+    """End a run early. None when somebody else has ended it; without a database it is left for the reaper."""
+    connection.close_if_unusable_or_obsolete()
+    try:
+        return _finish(intake, writer, state, reason)
+    except FenceLost:
+        return None
+    except DatabaseError:
+        return intake.run
 
 
 def run_committed(run: IngestRun) -> bool:
@@ -122,6 +144,7 @@ def _finish(intake: Intake, writer: Writer, state: str, reason: str) -> IngestRu
         notes["folded_keys"] = writer.keys.folded
     totals = run_totals(writer.kept, writer.keys.book, writer.billed)
     with transaction.atomic():
+        runs.end_when_stopped("LOCAL")
         if state == IngestRun.State.DONE:
             coverage.extend(run, context.covered)
             notes |= intake.whole(run)
@@ -166,11 +189,19 @@ class _Waiting:
         self.rows += len(group.usage) + len(group.lines)
 
     def delivery(self, intake: Intake) -> Delivery:
-        kind, account = intake.source.kind, intake.run.account
-        self.current.batch = make_batch(kind, account, pa.concat_tables(self.usage))
+        kind, account, accounts = intake.source.kind, intake.run.account, intake.context.billing_accounts
+        self.current.batch = make_batch(kind, account, named_accounts(pa.concat_tables(self.usage), account, accounts))
         if lines := pa.concat_tables(self.lines):
-            self.current.lines = make_line_batch(kind, account, lines)
+            self.current.lines = make_line_batch(kind, account, named_accounts(lines, account, accounts))
+        readings = intake.context.state.get("readings")
+        if isinstance(readings, meters.KeptReadings) and (new := readings.take()):
+            self.current.also = partial(meters.keep, intake.run.pk, kind, account, new)
         return self.current
+
+
+def _write(writer: Writer, delivery: Delivery) -> None:
+    with connection.wrap_database_errors:  # COPY goes past Django and raises psycopg's own
+        writer.write(delivery)
 
 
 def _pump(deliveries: Iterator[Delivery], writer: Writer, progress: Callable[[int], None]) -> None:
@@ -180,9 +211,10 @@ def _pump(deliveries: Iterator[Delivery], writer: Writer, progress: Callable[[in
 
     def write() -> None:
         try:
+            runs.end_when_stopped("SESSION")
             while (delivery := waiting.get()) is not None:
                 if state.error is None:
-                    writer.write(delivery)
+                    _write(writer, delivery)
                     state.delivered += delivery.read
         except BaseException as error:  # noqa: BLE001  handed to the reading thread, which raises it
             state.error = error

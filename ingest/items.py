@@ -112,7 +112,9 @@ def document_items(path: Path, source: Source, context: Context) -> Iterator[Ite
     except Truncated as truncated:
         raise Truncated(str(truncated), Block(bytes(raw), 1, 0)) from None
     try:
-        document = load_json(bytes(raw).removeprefix(BOM))
+        text = bytes(raw).removeprefix(BOM)
+        is_text = source.reads_text and text.lstrip()[:1] not in (b"{", b"[")
+        document: Any = text if is_text else load_json(text)
         if key := given_twice(document):
             raise Rejected("unknown_shape", f"{key[:100]} is given twice")
     except Rejected as rejected:

@@ -1,7 +1,7 @@
 """Usage keys and rate slots: distinct tuples to small numbers, made in short transactions of their own."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,12 +26,17 @@ _ROLE = tuple(DIMENSIONS.index(name) for name in ("provider", "model_served", "m
 class Keys:
     """Numbers of usage keys and rate slots for one run, remembered while it lasts."""
 
-    def __init__(self, layer: str, source: str, loaded: LoadedBook) -> None:
-        self.layer, self.source, self.book = layer, source, loaded.book
+    def __init__(self, layer: str | Callable[[], str], source: str, loaded: LoadedBook) -> None:
+        self._layer, self.source, self.book = layer, source, loaded.book
         self._keys: dict[tuple[str, ...], int] = {}
         self._models: dict[tuple[str, ...], int] = {}
         self._slots: dict[tuple[int, int, int, int], int] = {}
         self.folded = 0  # keys of which a dimension became (many)
+
+    @property
+    def layer(self) -> str:
+        """Of the rows; some sources know it when they have read some."""
+        return self._layer if isinstance(self._layer, str) else self._layer()
 
     def key_ids(self, batch: Batch) -> Ints:
         """The usage key id of each fact; keys not seen before are committed now."""

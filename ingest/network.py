@@ -5,6 +5,7 @@ answers is asked for its address again. So neither DNS that changes its mind nor
 past; ``check_url`` says the same earlier, to whoever writes a URL. TLS still verifies the name.
 """
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -243,5 +244,6 @@ def _own_places() -> Iterator[tuple[str, int]]:
     ports = {int(port) for port in str(database.get("PORT") or "").split(",") if port} or {5432}
     yield from ((host, port) for host in hosts if host and not host.startswith("/") for port in ports)
     broker = urlsplit(settings.CELERY_BROKER_URL)
-    if broker.hostname:
-        yield broker.hostname, broker.port or _PORTS.get(broker.scheme, 0)
+    with contextlib.suppress(ValueError):  # several brokers in one setting are none that urlsplit can read
+        if broker.hostname:
+            yield broker.hostname, broker.port or _PORTS.get(broker.scheme, 0)

@@ -45,8 +45,14 @@ def take_stream(kind: str, account: str, stream: str, records: Sequence[Any]) ->
     """
     source, context = get_source(kind), context_of()
     run = runs.shared(source=kind, account=account, stream=stream)
-    found = list(groups_of_items(_items(records, source), source, context, latest_us=latest_us()))
-    take(Intake(run, source, context, Breaker(off=True), stays_open=True), found)
+    found: list[Group] = []
+
+    def groups() -> Iterator[Group]:
+        for group in groups_of_items(_items(records, source), source, context, latest_us=latest_us()):
+            found.append(group)
+            yield group
+
+    take(Intake(run, source, context, Breaker(off=True), stays_open=True), groups())
     return found
 
 

@@ -54,6 +54,18 @@ def shared(*, source: str, account: str, stream: str) -> IngestRun:
         )  # fmt: skip
 
 
+def end_when_stopped(scope: str) -> None:
+    """Let the database end a session whose process stops in the middle of a transaction, before its lease passes.
+
+    So it keeps no locks from whoever takes over, and cannot commit when it wakes. ``scope``: SESSION, or LOCAL to this
+    transaction.
+    """
+    milliseconds = round(LEASE.total_seconds() * 800)
+    with connection.cursor() as cursor:
+        for name in ("idle_in_transaction_session_timeout", "statement_timeout"):
+            cursor.execute(f"SET {scope} {name} = {milliseconds}")
+
+
 def reap() -> int:
     """End runs whose lease has passed. What they committed stays; a retry completes it. Shared runs are then done."""
     over = IngestRun.objects.filter(state=IngestRun.State.RUNNING, lease_until__lt=Now())

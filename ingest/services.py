@@ -1,7 +1,7 @@
 """Writes of ingest: import a file, mark days to be derived again."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,17 @@ from ingest.source import Context
 from ingest.sources import get_source
 from ingest.streams import Bomb
 
-__all__ = ["FUTURE", "Import", "Refused", "Stopped", "Unfinished", "ingest_file", "mark_days", "run_committed"]
+__all__ = [
+    "FUTURE",
+    "Import",
+    "Refused",
+    "Stopped",
+    "Unfinished",
+    "WrongAccounts",
+    "ingest_file",
+    "mark_days",
+    "run_committed",
+]
 
 FUTURE = timedelta(minutes=5)
 
@@ -35,14 +45,33 @@ class Import:
     at: datetime | None = None
     observed_at: datetime | None = None
     accept_bad: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)  # of its kind, and billing_accounts
     part: bool = False  # of a delivery in several files: it replaces nothing
     connection_id: int | None = None
     progress: Callable[[int], None] = lambda _: None  # called with the records read so far
 
 
-def context_of(*, at: datetime | None = None, observed_at: datetime | None = None, mapping: Any = None) -> Context:
-    """What sources may know, with the site's settings. Raises MappingError."""
-    return Context(at=at, observed_at=observed_at, mapping=mapping, tag_keys=frozenset(settings.TAG_KEYS))
+class WrongAccounts(ValueError):
+    """Billing accounts are not written as PROVIDER=ACCOUNT,..."""
+
+
+def context_of(
+    *, at: datetime | None = None, observed_at: datetime | None = None, mapping: Any = None,
+    options: Mapping[str, str] | None = None,
+) -> Context:  # fmt: skip
+    """What sources may know, with the site's settings. Raises MappingError and WrongAccounts.
+
+    The option ``billing_accounts`` is every kind's: PROVIDER=ACCOUNT,... for records that name none.
+    """
+    given = dict(options or {})
+    written = given.pop("billing_accounts", "")
+    pairs = [text.partition("=") for text in written.split(",") if text.strip()]
+    if not all(provider.strip() and account.strip() for provider, _, account in pairs):
+        raise WrongAccounts(f"billing accounts {written!r}: write PROVIDER=ACCOUNT,...")
+    return Context(
+        at=at, observed_at=observed_at, mapping=mapping, tag_keys=frozenset(settings.TAG_KEYS), options=given,
+        billing_accounts={provider.strip(): account.strip() for provider, _, account in pairs},
+    )  # fmt: skip
 
 
 def latest_us() -> int:
@@ -53,7 +82,7 @@ def latest_us() -> int:
 def ingest_file(job: Import) -> IngestRun:
     """Import one file. Returns the finished run; raises Refused, Unfinished, UnknownKind or OSError."""
     source = get_source(job.kind)
-    context = context_of(at=job.at, observed_at=job.observed_at, mapping=job.mapping)
+    context = context_of(at=job.at, observed_at=job.observed_at, mapping=job.mapping, options=job.options)
     try:
         streams.refuse_bombs(job.path)
     except Bomb as bomb:

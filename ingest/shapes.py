@@ -16,7 +16,8 @@ _DECODER = json.JSONDecoder()
 def shape(path: Path, source: Source) -> str:
     """'lines', 'document', 'csv' or 'parquet', by what the file begins with; its name says only that it is a CSV.
 
-    A file whose first line is damaged is still lines where another of its lines holds an object of its own.
+    A file whose first line is damaged is still lines where another of its lines holds an object of its own. What is no
+    JSON is a document for a source that reads text.
     """
     if streams.compression(path) == "parquet":
         return "parquet"
@@ -27,6 +28,8 @@ def shape(path: Path, source: Source) -> str:
         "[",
     ):
         return "csv"
+    if source.reads_text and text[:1] not in ("{", "["):
+        return "document"
     return "document" if text[:1] in ("{", "[") and _is_document(text, whole, source) else "lines"
 
 

@@ -37,6 +37,8 @@ class Context:
     observed_at: datetime | None = None
     mapping: Any = None  # the generic source's FieldMapping; given as data, it is checked here (MappingError)
     tag_keys: frozenset[str] = frozenset()
+    options: dict[str, str] = field(default_factory=dict)  # what a person said of this kind (Source.options)
+    billing_accounts: dict[str, str] = field(default_factory=dict)  # provider -> account, for rows that name none
     dropped_tags: Counter[str] = field(default_factory=Counter)
     unknown_fields: Counter[str] = field(default_factory=Counter)  # of records: counted by name, never kept
     covered: list["Covered"] = field(default_factory=list)  # what the input says it states whole
@@ -92,7 +94,10 @@ class Source(ABC):
     pulled: ClassVar[bool] = False  # has streams() and pages()
     default_url: ClassVar[str] = ""  # of its API, when it is one and the same for all
     secret: ClassVar[str] = ""  # what the credential is called; '' where none is needed
+    needs_secret: ClassVar[bool] = True  # False: only some servers ask for it
     options: ClassVar[tuple[Option, ...]] = ()
+    reads_text: ClassVar[bool] = False  # ``records`` takes a file that is no JSON as bytes (the Prometheus text format)
+    keeps_readings: ClassVar[bool] = False  # counts from counters: context.state["readings"] is kept between imports
     redelivers: ClassVar[bool] = False  # a later delivery of a billing period replaces the lines of the former
 
     def layer_in(self, context: Context) -> str:  # noqa: ARG002

@@ -2,14 +2,15 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
+from django.db import connection as database
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Greatest, Now
 
 from finops import audit
 from ingest import coverage, facts, runs
@@ -21,6 +22,7 @@ from ingest.intake import Intake, Stopped, take
 from ingest.models import Connection, IngestRun, SourceName
 from ingest.pull import Client, CursorExpired, Page, PullFailed, Stream, Window
 from ingest.reading import groups_of_pages
+from ingest.redelivery import quarantined
 from ingest.services import context_of, latest_us
 from ingest.source import Covered, Source
 from ingest.sources import get_source
@@ -28,7 +30,7 @@ from ingest.sources import get_source
 LEASE = timedelta(minutes=5)
 BACKFILL_AT_ONCE = 40  # windows; the next tick goes on with the rest, so that live data is never an hour late
 NAMES_EVERY = timedelta(days=1)
-MAX_REST = timedelta(hours=6)
+FIRST_REST, MAX_REST = timedelta(minutes=1), timedelta(hours=6)
 
 
 class Busy(Exception):
@@ -55,10 +57,12 @@ class Lease:
         self.connection, self.fence = connection, uuid.uuid4()
 
     def renew(self) -> None:
-        """Hold on. Raises LeaseLost."""
+        """Hold on, also to the run that waits for its next page. Raises LeaseLost."""
         held = Connection.objects.filter(pk=self.connection.pk, fence=self.fence, lease_until__gt=Now())
         if not held.update(lease_until=Now() + LEASE):
             raise LeaseLost(f"{self.connection.name} was taken over by another worker")
+        mine = IngestRun.objects.filter(connection=self.connection, state=IngestRun.State.RUNNING)
+        mine.update(lease_until=Greatest("lease_until", Now() + runs.LEASE), heartbeat_at=Now())
 
 
 @contextmanager
@@ -78,6 +82,7 @@ def leased(connection: Connection) -> Iterator[Lease]:
     try:
         yield lease
     finally:
+        database.close_if_unusable_or_obsolete()
         Connection.objects.filter(pk=connection.pk, fence=lease.fence).update(fence=None, lease_until=None)
 
 
@@ -95,19 +100,26 @@ def sync(
         try:
             with client_of(connection, source, heartbeat=lease.renew) as client:
                 windows = _plan(connection, source, since, until)
-                for stream, window in windows[
-                    : None if since else BACKFILL_AT_ONCE + len(_streams(connection, source))
-                ]:
+                most = len(windows) if since else BACKFILL_AT_ONCE + len(_streams(connection, source))
+                for stream, window in windows[:most]:
                     if stream.name in outcome.errors:
                         continue
                     lease.renew()
                     progress(f"{stream.name} {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M}")
                     _pull(lease, source, client, (stream, window), outcome)
-                outcome.left = max(0, len(windows) - len(outcome.runs))
+                outcome.left = sum(stream.name not in outcome.errors for stream, _ in windows[most:])
                 _refresh_names(connection, source, client, outcome)
         except PullFailed as failed:  # no client at all: no key, a URL that is not allowed
             outcome.errors["connection"] = str(failed)
-        note(connection, outcome)
+        except LeaseLost:
+            raise
+        except Exception as error:  # a bug, or the database: it rests as after any failure, or the next tick repeats it
+            outcome.errors["sync"] = type(error).__name__
+            database.close_if_unusable_or_obsolete()
+            with suppress(DatabaseError):
+                note(lease, outcome)
+            raise
+        note(lease, outcome)
     return outcome
 
 
@@ -147,14 +159,14 @@ def _pull(lease: Lease, source: Source, client: Client, planned: tuple[Stream, W
         )  # fmt: skip
         expired: list[CursorExpired] = []
         pages = _watched(source.pages(client, stream, window, connection.options), run, lease, expired)
-        context = context_of()
+        context = context_of(options=connection.options)
         intake = Intake(run, source, context, Breaker(off=False), whole=_whole(source, stream, window))
         try:
             take(intake, groups_of_pages(pages, source, context, latest_us=latest_us()))
         except Stopped as stopped:
             if expired and attempt == 1:
                 continue
-            outcome.errors[stream.name] = str(stopped).partition(": ")[2] or str(stopped)
+            outcome.errors[stream.name] = str(stopped).removeprefix(f"{run.input_name}: ")
             if stopped.run is None:
                 raise LeaseLost(str(stopped)) from None
         run.refresh_from_db()
@@ -183,7 +195,7 @@ def _whole(source: Source, stream: Stream, window: Window) -> Callable[[IngestRu
 
     def end(run: IngestRun) -> dict[str, Any]:
         coverage.extend(run, [Covered("", stream.name, *window)])
-        if not stream.states_all:
+        if not stream.states_all or quarantined(run):  # what could not be read may be what seems to have vanished
             return {}
         place = facts.Vanishing(source.kind, run.account, None, *window)
         gone = facts.zero_lines(run.pk, place) if stream.lines else facts.zero_buckets(run.pk, place, stream.operations)
@@ -216,17 +228,24 @@ def _refresh_names(connection: Connection, source: Source, client: Client, outco
     Connection.objects.filter(pk=connection.pk).update(names_at=now)
 
 
-def note(connection: Connection, outcome: Outcome) -> None:
-    """The state of the connection after a sync: when it is due again, what went wrong."""
-    errors = "; ".join(f"{stream}: {reason}" for stream, reason in outcome.errors.items())
-    rows = Connection.objects.filter(pk=connection.pk)
-    if not errors:
+def note(lease: Lease, outcome: Outcome) -> None:
+    """The state of the connection after a sync: when it is due again, what went wrong.
+
+    A failure rests a minute, then twice as long each time; no longer than usual while other streams deliver.
+    """
+    connection = lease.connection
+    errors = "; ".join(f"{stream}: {reason}" for stream, reason in outcome.errors.items())[:500]
+    rows = Connection.objects.filter(pk=connection.pk, fence=lease.fence)
+    if not outcome.errors.keys() - {"names"}:  # names are for the eye: without them all figures are there
         due = Now() if outcome.left else Now() + connection.every
-        rows.update(next_due_at=due, last_ok_at=Now(), last_error="", failures=0)
+        rows.update(next_due_at=due, last_ok_at=Now(), last_error=errors, failures=0)
         return
     connection.refresh_from_db(fields=["failures"])
-    rest = min(connection.every * 2 ** min(connection.failures, 10), MAX_REST)
-    rows.update(next_due_at=Now() + rest, last_error=errors[:500], failures=F("failures") + 1)
+    delivers = any(run.state == IngestRun.State.DONE for run in outcome.runs)
+    longest = connection.every if delivers else MAX_REST
+    rest = min(FIRST_REST * 2 ** min(connection.failures, 10), longest)
+    due = Now() if outcome.left and delivers else Now() + rest
+    rows.update(next_due_at=due, last_error=errors, failures=F("failures") + 1)
     if connection.failures == 0:
         audit.record(action="connection.failed", actor="sync", subject=connection.name, details={"error": errors[:300]})
 

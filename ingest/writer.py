@@ -1,6 +1,7 @@
 """From batches to committed facts: the database half of an import, on a thread and connection of its own."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -36,6 +37,7 @@ class Delivery:
     places: list[Place] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     read: int = 0
+    also: Callable[[], None] = lambda: None  # what else belongs into its transaction
 
 
 class Writer:
@@ -94,6 +96,7 @@ class Writer:
 
     def _end(self, delivery: Delivery, counts: Counter[str]) -> None:
         """Counts and quarantine of a delivery, in its transaction."""
+        delivery.also()
         counted = dict(counts) | {"read": delivery.read, "quarantined": len(delivery.places)}
         runs.advance(self.run, counted, skipped=delivery.skipped)
         runs.quarantine(self.run, delivery.places)

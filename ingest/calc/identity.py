@@ -113,3 +113,20 @@ def distinct_keys(usage: pa.Table) -> tuple[list[tuple[str, ...]], Ints]:
         tuple(texts[0] if indices is None else texts[indices[row]] for texts, indices in dictionaries) for row in first
     ]
     return keys, codes
+
+
+def named_accounts(table: pa.Table, account: str, by_provider: Mapping[str, str]) -> pa.Table:
+    """Rows that name no billing account belong to that of their provider, else to the import's account.
+
+    ``account`` 'default' names nobody's: such rows may belong to any account of their provider.
+    """
+    column = table["billing_account"]
+    if not column.null_count or (account == "default" and not by_provider):
+        return table
+    filled = pa.scalar(None if account == "default" else account, pa.string())
+    if by_provider:
+        names = table["provider"].combine_chunks().dictionary_encode()
+        known = pa.array([by_provider.get(name) for name in names.dictionary.to_pylist()], pa.string())
+        column = pc.coalesce(column, known.take(names.indices))
+    place = table.column_names.index("billing_account")
+    return table.set_column(place, table.schema.field(place), pc.coalesce(column, filled))

@@ -86,8 +86,12 @@ class Vanishing(NamedTuple):
     end: datetime
 
 
-def zero_lines(run_id: int, place: Vanishing) -> list[tuple[date, int]]:
-    """Set to zero, with history, the lines that older runs stated there and this run did not; returns the slices."""
+def zero_lines(run_id: int, place: Vanishing, *, its_periods: bool = False) -> list[tuple[date, int]]:
+    """Set to zero, with history, the lines that older runs stated there and this run did not; returns the slices.
+
+    ``its_periods``: only those of billing periods of which this run states lines; a correction of one month that is
+    billed with the next stays when the first is delivered again.
+    """
     chosen = (
         "e.period_start >= %s AND e.period_start < %s AND e.charge_date BETWEEN %s::date - 1 AND %s::date + 1 "
         "AND e.run_id = r.id AND r.source = %s AND r.account = %s "
@@ -98,6 +102,12 @@ def zero_lines(run_id: int, place: Vanishing) -> list[tuple[date, int]]:
     values: list[Any] = [
         place.start, place.end, place.start, place.end, place.source, place.account, place.part, place.part, run_id
     ]  # fmt: skip
+    if its_periods:
+        chosen += (
+            " AND e.billing_period IN (SELECT l.billing_period FROM billed_line l WHERE l.run_id = m.id "
+            "AND l.charge_date BETWEEN %s::date - 1 AND %s::date + 1)"
+        )
+        values += [place.start, place.end]
     others = "ingest_ingestrun r, ingest_ingestrun m, ingest_usagekey k"
     with connection.cursor() as cursor:
         cursor.execute(

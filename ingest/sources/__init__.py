@@ -1,8 +1,13 @@
-"""Discovery: every module here defines one Source named ``SOURCE``; there is no list to edit."""
+"""Discovery: every module here defines one Source named ``SOURCE``; there is no list to edit.
+
+So does every module of the packages that FINOPS_SOURCE_PACKAGES names: a site's own sources live outside this one.
+"""
 
 import importlib
 import pkgutil
 from functools import cache
+
+from django.conf import settings
 
 from ingest.source import Source
 
@@ -13,12 +18,15 @@ class UnknownKind(ValueError):
 
 @cache
 def all_sources() -> dict[str, Source]:
-    """Kind -> source."""
+    """Kind -> source, in the order of the kinds. Raises ValueError when two modules claim one kind."""
     found: dict[str, Source] = {}
-    for module in sorted(pkgutil.iter_modules(__path__), key=lambda item: item.name):
-        source: Source = importlib.import_module(f"{__name__}.{module.name}").SOURCE
-        found[source.kind] = source
-    return found
+    for package in (__name__, *settings.SOURCE_PACKAGES):
+        for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+            source: Source = importlib.import_module(f"{package}.{module.name}").SOURCE
+            if source.kind in found:
+                raise ValueError(f"{package}.{module.name}: there is a source {source.kind} already")
+            found[source.kind] = source
+    return dict(sorted(found.items()))
 
 
 def get_source(kind: str) -> Source:

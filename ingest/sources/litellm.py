@@ -2,11 +2,16 @@
 
 ``prompt_tokens`` contains cache reads and writes for every provider, ``completion_tokens`` contains reasoning (LiteLLM
 adds them up itself; litellm/llms/anthropic/chat/transformation.py). Spend is zero on cache hits and failures. The same
-call has the same id in both forms. Times without an offset are UTC. ``session_id`` is no trace.
+call has the same id in both forms, but for hits of LiteLLM's own cache, whose ids end in the moment each form was
+written: those are known by their start. Times without an offset are UTC. ``session_id`` is no trace.
+
+``/spend/logs/v2`` counts at most 10,000 rows, however many there are, and its order does not settle rows of one
+instant: so a pull goes on from the time of the last row it got instead of turning pages.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,72 +20,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.calc.identity import canonical_tags
+from ingest.calc.litellm_rows import classes, identity, payload_schema, spend_log_schema, struct_fields
 from ingest.calc.matching import PROVIDER_ALIASES
-from ingest.calc.reasons import Reject
-from ingest.calc.usage import MONEY, ints, usage_table
-from ingest.calc.values import instants
-from ingest.source import ColumnSource, Context, NotThisKind, Parsed, Record
+from ingest.calc.reasons import Reject, Rejected
+from ingest.calc.usage import MONEY, usage_table
+from ingest.calc.values import instant, instants
+from ingest.pull import MAX_PAGES, Client, Name, Option, Page, PullFailed, Stream, Value, Window
+from ingest.source import ColumnSource, Context, Guide, NotThisKind, Parsed, Record
 
-_INPUT_DETAILS = pa.struct(
-    [("cached_tokens", pa.int64()), ("cache_creation_tokens", pa.int64()), ("audio_tokens", pa.int64()),
-     ("image_tokens", pa.int64())]
-)  # fmt: skip
-_OUTPUT_DETAILS = pa.struct(
-    [("reasoning_tokens", pa.int64()), ("audio_tokens", pa.int64()), ("image_tokens", pa.int64())]
-)
-_USAGE = pa.struct(
-    [
-        ("prompt_tokens", pa.int64()),
-        ("completion_tokens", pa.int64()),
-        ("total_tokens", pa.int64()),
-        ("prompt_tokens_details", _INPUT_DETAILS),
-        ("completion_tokens_details", _OUTPUT_DETAILS),
-        ("cache_read_input_tokens", pa.int64()),
-        ("cache_creation_input_tokens", pa.int64()),
-        ("cache_creation_token_details", pa.struct([("ephemeral_1h_input_tokens", pa.int64())])),
-        ("service_tier", pa.string()),
-    ]
-)
-_METADATA = pa.struct(
-    [
-        ("user_api_key_alias", pa.string()),
-        ("user_api_key_hash", pa.string()),
-        ("user_api_key_team_id", pa.string()),
-        ("user_api_key_team_alias", pa.string()),
-        ("usage_object", _USAGE),
-    ]
-)
-_WIDE_MONEY = pa.decimal128(38, 20)  # LiteLLM writes 0.00022500000000000002
-
-
-def _payload(time: pa.DataType) -> pa.Schema:
-    return pa.schema(
-        [
-            ("id", pa.string()), ("trace_id", pa.string()), ("call_type", pa.string()), ("status", pa.string()),
-            ("custom_llm_provider", pa.string()), ("startTime", time), ("model", pa.string()),
-            ("model_group", pa.string()), ("api_base", pa.string()), ("agent_id", pa.string()),
-            ("cache_hit", pa.bool_()), ("response_cost", _WIDE_MONEY),
-            ("prompt_tokens", pa.int64()), ("completion_tokens", pa.int64()), ("total_tokens", pa.int64()),
-            ("request_tags", pa.list_(pa.string())), ("metadata", _METADATA),
-            ("response", pa.struct([("usage", _USAGE)])),
-            ("model_parameters", pa.struct([("reasoning_effort", pa.string()), ("service_tier", pa.string())])),
-        ]
-    )  # fmt: skip
-
-
-def _spend_log(time: pa.DataType) -> pa.Schema:
-    return pa.schema(
-        [
-            ("request_id", pa.string()), ("call_type", pa.string()), ("status", pa.string()),
-            ("custom_llm_provider", pa.string()), ("startTime", time), ("model", pa.string()),
-            ("model_group", pa.string()), ("api_base", pa.string()), ("agent_id", pa.string()),
-            ("api_key", pa.string()), ("team_id", pa.string()), ("cache_hit", pa.string()), ("spend", _WIDE_MONEY),
-            ("prompt_tokens", pa.int64()), ("completion_tokens", pa.int64()), ("total_tokens", pa.int64()),
-            ("request_tags", pa.list_(pa.string())), ("metadata", _METADATA),
-        ]
-    )  # fmt: skip
-
-
+_UTC = ZoneInfo("UTC")
 _OPERATIONS = {
     "completion": "chat", "text_completion": "chat", "responses": "chat", "anthropic_messages": "chat",
     "generate_content": "chat",
@@ -94,8 +42,28 @@ class LiteLLM(ColumnSource):
 
     kind = "litellm"
     layer = "gateway"
+    scopes = ("tokens.*",)
+    pushed = True
+    pulled = True
+    secret = "master key or admin key"  # noqa: S105  what it is called
+    options = (Option("page_size", "rows of one answer; 100 for versions of LiteLLM that allow no more", "1000"),)
+    guide = Guide(
+        title="LiteLLM proxy",
+        connect=(
+            "Pull: the proxy's address and its master key. Or push: set GENERIC_LOGGER_ENDPOINT to "
+            "/api/v1/events?source=litellm of this server, GENERIC_LOGGER_HEADERS to an Authorization with a token of "
+            "scope ingest, and callbacks: [generic_api]. Or import the objects of its S3 or GCS logger, or rows of "
+            "LiteLLM_SpendLogs as JSON lines. One of these ways is enough; a call that comes by two is counted once."
+        ),
+        permission="proxy_admin or proxy_admin_viewer, to read /spend/logs/v2",
+        tells="key (alias, else hash), team, tags (key:value), model asked for and served, provider; agent",
+        cannot=(
+            "End users (not kept). Reasoning effort, trace and the tier that was asked for are in pushed payloads and "
+            "logged objects alone. Of versions without usage_object, cached tokens. Calls that bypass the proxy."
+        ),
+    )
     schemas = (
-        _payload(pa.string()), _payload(pa.float64()), _spend_log(pa.string()), _spend_log(pa.float64()),
+        payload_schema(pa.string()), payload_schema(pa.float64()), spend_log_schema(pa.string()), spend_log_schema(pa.float64()),
     )  # fmt: skip
 
     def is_page(self, document: Any) -> bool:
@@ -116,15 +84,15 @@ class LiteLLM(ColumnSource):
     def usage(self, table: pa.Table, context: Context) -> Parsed:
         """Usage rows of either form."""
         payload = "id" in table.column_names
-        metadata = _struct(table["metadata"])
-        reported = _struct(metadata["usage_object"])
+        metadata = struct_fields(table["metadata"])
+        reported = struct_fields(metadata["usage_object"])
         if payload:  # older versions have no usage_object, but the provider's own usage
-            answered = _struct(_struct(table["response"])["usage"])
+            answered = struct_fields(struct_fields(table["response"])["usage"])
             missing = pc.is_null(metadata["usage_object"])
             reported = {name: pc.if_else(missing, answered[name], reported[name]) for name in reported}
-        times, bad_times = instants(table["startTime"], "startTime", zone=ZoneInfo("UTC"))
+        times, bad_times = instants(table["startTime"], "startTime", zone=_UTC)
         rejects = [Reject(row, bad.reason, bad.detail) for row, bad in bad_times.items()]
-        columns, problems = _classes(table, reported, payload=payload)
+        columns, problems = classes(table, reported, payload=payload)
         native = table["id" if payload else "request_id"]
         problems += [(pc.is_null(native).to_numpy(), "unknown_shape", "no request id")]
         seen = {reject.record for reject in rejects}
@@ -136,7 +104,7 @@ class LiteLLM(ColumnSource):
         tags = _tags(table, context)
         alias = metadata["user_api_key_alias"]
         columns |= {
-            "native_id": native,
+            "native_id": identity(native, times),
             "occurred_at": times,
             "provider": _named(table["custom_llm_provider"], lambda name: PROVIDER_ALIASES.get(name, name)),
             "host": pc.replace_substring_regex(table["api_base"], r"^https?://([^/?#]*).*$", r"\1"),
@@ -152,7 +120,7 @@ class LiteLLM(ColumnSource):
             "reported_cost": _round_money(table["response_cost" if payload else "spend"]),
         }  # fmt: skip
         if payload:
-            parameters = _struct(table["model_parameters"])
+            parameters = struct_fields(table["model_parameters"])
             columns |= {
                 "trace": table["trace_id"],
                 "effort": parameters["reasoning_effort"],
@@ -163,57 +131,52 @@ class LiteLLM(ColumnSource):
             usage = usage.filter(pa.array(~np.isin(np.arange(len(table)), list(seen))))
         return Parsed(usage, rejects, Counter())
 
+    def streams(self, options: dict[str, Any]) -> Sequence[Stream]:  # noqa: ARG002
+        """One. Rows are written some time after the call began that they are sorted by, so a day is read again."""
+        day = timedelta(days=1)
+        return (Stream("spend_logs", timedelta(minutes=1), day, re_read=day, states_all=False),)
 
-def _struct(column: Any) -> dict[str, pa.Array]:
-    """The fields of a struct column; a field of a NULL struct is NULL."""
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0) if array.num_chunks == 1 else pa.concat_arrays(array.chunks)
-    return dict(zip((field.name for field in array.type), array.flatten(), strict=True))
+    def pages(self, client: Client, stream: Stream, window: Window, options: dict[str, Any]) -> Iterator[Page]:  # noqa: ARG002
+        """Rows from the start of the window on, each answer from where the last one ended."""
+        return spend_logs(client, window, int(options.get("page_size") or 1_000))
+
+    def names(self, client: Client, options: dict[str, Any]) -> Iterator[Name]:  # noqa: ARG002
+        """Names of teams."""
+        teams = client.get("/team/list").json()
+        for team in teams if isinstance(teams, list) else ():
+            if isinstance(team, dict) and team.get("team_id") and team.get("team_alias"):
+                yield Name("project", str(team["team_id"]), str(team["team_alias"]))
 
 
-def _np(array: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return np.asarray(pc.fill_null(array, 0).to_numpy(zero_copy_only=False))
+def spend_logs(client: Client, window: Window, page_size: int) -> Iterator[Page]:
+    """The answers that hold the rows of a window. Raises PullFailed.
 
-
-def _classes(table: pa.Table, reported: dict[str, pa.Array], *, payload: bool) -> tuple[dict[str, Any], list[Any]]:
-    """Disjoint token classes from LiteLLM's inclusive counts, and (mask, reason, detail) of rows that do not add up."""
-    details, produced = _struct(reported["prompt_tokens_details"]), _struct(reported["completion_tokens_details"])
-    creation = _struct(reported["cache_creation_token_details"])
-    prompt, completion = ints(table, "prompt_tokens"), ints(table, "completion_tokens")
-    total = pc.fill_null(table["total_tokens"], -1).to_numpy()
-    read = _np(pc.coalesce(details["cached_tokens"], reported["cache_read_input_tokens"]))
-    written = _np(pc.coalesce(reported["cache_creation_input_tokens"], details["cache_creation_tokens"]))
-    hour = _np(creation["ephemeral_1h_input_tokens"])
-    audio_in, image_in = _np(details["audio_tokens"]), _np(details["image_tokens"])
-    audio_out, image_out = _np(produced["audio_tokens"]), _np(produced["image_tokens"])
-    reasoning = _np(produced["reasoning_tokens"])
-    uncached = prompt - read - written - audio_in - image_in
-    visible = completion - reasoning - audio_out - image_out
-    if payload:
-        hit = pc.fill_null(table["cache_hit"], False).to_numpy()
-    else:
-        hit = pc.equal(pc.fill_null(table["cache_hit"], ""), "True").to_numpy()
-    known = pc.is_valid(produced["reasoning_tokens"]).to_numpy(zero_copy_only=False)
-    parts = {
-        "input_uncached": uncached, "cache_read": read, "cache_write_5m": written - hour, "cache_write_1h": hour,
-        "output_visible": visible, "input_audio": audio_in, "input_image": image_in, "output_audio": audio_out,
-        "output_image": image_out,
-    }  # fmt: skip
-    raw = np.minimum.reduce(
-        [prompt, completion, read, written, hour, audio_in, image_in, audio_out, image_out, reasoning]
-    )
-    problems = [
-        (raw < 0, "negative", "token counts"),
-        (uncached < 0, "cached_exceeds_input", "cached or modality tokens exceed prompt_tokens"),
-        (hour > written, "cached_exceeds_input", "1h cache writes exceed all cache writes"),
-        (visible < 0, "unexplained_total", "reasoning or modality tokens exceed completion_tokens"),
-        ((total >= 0) & (total != prompt + completion), "unexplained_total", "total_tokens is not prompt + completion"),
-    ]
-    columns: dict[str, Any] = {name: pa.array(np.where(hit, 0, values)) for name, values in parts.items()}
-    columns["output_reasoning"] = pa.array(np.where(hit, 0, reasoning), mask=~(known | hit))
-    columns["saved_tokens"] = pa.array(prompt + completion, mask=~hit)
-    return columns, problems
+    An answer begins with the second in which the one before ended: rows that it repeats are known by their ids, and rows
+    that come or go in between shift nothing. Pages are turned only within one second.
+    """
+    since, page = window.start.replace(microsecond=0), 1
+    for number in range(1, MAX_PAGES + 1):
+        asked: dict[str, Value] = {
+            "start_date": f"{since:%Y-%m-%d %H:%M:%S}", "end_date": f"{window.end:%Y-%m-%d %H:%M:%S}", "page": page,
+            "page_size": page_size, "sort_by": "startTime", "sort_order": "asc",
+        }  # fmt: skip
+        answer = client.get("/spend/logs/v2", asked)
+        document = answer.json()
+        rows = document.get("data") if isinstance(document, dict) else None
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise PullFailed("/spend/logs/v2 did not answer with rows")
+        yield Page(document, f"spend/logs/v2 answer {number}", answer.at)
+        if len(rows) < page_size:
+            return
+        try:
+            first, last = (instant(row.get("startTime"), "startTime", zone=_UTC) for row in (rows[0], rows[-1]))
+        except Rejected as rejected:
+            raise PullFailed(f"a row of /spend/logs/v2 has no time to go on from ({rejected.detail})") from None
+        if last < first or first < since:
+            raise PullFailed("/spend/logs/v2 does not sort by startTime as asked: this version of LiteLLM is too old")
+        reached = last.replace(microsecond=0)
+        since, page = (reached, 1) if reached > since else (since, page + 1)
+    raise PullFailed(f"more than {MAX_PAGES:,} pages of /spend/logs/v2")
 
 
 def _round_money(column: Any) -> Any:

@@ -1,53 +1,113 @@
-"""OpenAI's organisation usage API: its pages as files, all endpoints, schemas of 2025 and 2026.
+"""OpenAI's organisation usage API (all endpoints, schemas of 2025 and 2026) and its costs, pulled or as files of pages.
 
-``input_tokens`` contain cached and written tokens. In the schema of 2026 they and ``output_tokens`` contain every
-modality, and ``input_audio_tokens`` and its like leave out what was cached. In that of 2025 they are text alone: audio
-stands beside them (a recorded bucket has 822 output and 3,103 output audio tokens), and all of it counts as not cached.
-Reasoning is never split. OpenAI does not snap the first and the last bucket of an answer to its width, so a bucket is
-known by the full bucket around it, and a later, fuller one replaces it.
+Token counts contain one another as ``ingest.calc.openai_usage`` says; reasoning is never split. OpenAI does not snap the
+first and the last bucket of an answer to its width, so a bucket is known by the full bucket around it, and a later,
+fuller one replaces it. A field that the answer was not grouped by is null, which is part of a bucket's identity. Costs
+(``ingest.calc.openai_costs``) are lines of a cost report and cover all that OpenAI bills. They name an organisation,
+which usage does not; it is kept as part of their identity alone, so that both speak of one billing account, the
+connection's.
+
+Pulls ask for hours unless told otherwise: hours can be matched with a gateway's calls, and show the running day. Their
+windows are whole UTC days all the same, which is as many requests (168 hours fit a page), and leaves nothing counted
+twice where a connection changes from days to hours.
 """
 
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from finops.tokens import UNITS
+from ingest.calc.bill_meters import unknown_meter
+from ingest.calc.openai_costs import FIELDS as COST_FIELDS
+from ingest.calc.openai_costs import cost_line
+from ingest.calc.openai_usage import TOKEN_FIELDS, bounds, joined, nominal, tokens_of
 from ingest.calc.reasons import Rejected
 from ingest.calc.values import count, quantity
-from ingest.source import Context, NotThisKind, Record, RowSource
+from ingest.pull import MAX_PAGES, Client, Name, Option, Page, PullFailed, Stream, Value, Window, follow
+from ingest.source import Context, Covered, Guide, Line, NotThisKind, Record, RowSource, Skip
 
 ALL_MODELS = "(all models)"  # of buckets that were not grouped by model: real usage without a price
-_WIDTHS = (60, 3_600, 86_400)
-# endpoint -> operation, count of its own and the unit of it
-_ENDPOINTS: dict[str, tuple[str, str, str]] = {
-    "completions": ("chat", "", ""),
-    "embeddings": ("embedding", "", ""),
-    "moderations": ("moderation", "", ""),
-    "images": ("image", "images", "image"),
-    "audio_speeches": ("speech", "characters", "character"),
-    "audio_transcriptions": ("transcription", "seconds", "audio_second"),
-    "vector_stores": ("vector_store", "usage_bytes", "storage_byte"),
-    "code_interpreter_sessions": ("code_interpreter", "num_sessions", "session"),
-    "file_search_calls": ("file_search", "num_requests", "storage_search"),
-    "web_search_calls": ("web_search", "num_requests", "web_search"),
+_WHO = ("project_id", "user_id", "api_key_id")
+
+
+class Endpoint(NamedTuple):
+    """What a usage endpoint counts, beside tokens, and what it may be grouped by (other names are refused)."""
+
+    operation: str
+    groups: tuple[str, ...] = (*_WHO, "model")
+    counted: str = ""
+    unit: str = ""
+    required: tuple[str, ...] = ()  # missing where the schema changed; the count is required anyway
+
+
+_ENDPOINTS = {
+    "completions": Endpoint(
+        "chat", (*_WHO, "model", "batch", "service_tier"), required=("input_tokens", "output_tokens")
+    ),
+    "embeddings": Endpoint("embedding", required=("input_tokens",)),
+    "moderations": Endpoint("moderation", required=("input_tokens",)),
+    "images": Endpoint("image", (*_WHO, "model", "size", "source"), "images", "image"),
+    "audio_speeches": Endpoint("speech", counted="characters", unit="character"),
+    "audio_transcriptions": Endpoint("transcription", counted="seconds", unit="audio_second"),
+    "vector_stores": Endpoint("vector_store", ("project_id",), "usage_bytes", "storage_byte"),
+    "code_interpreter_sessions": Endpoint("code_interpreter", ("project_id",), "num_sessions", "session"),
+    "file_search_calls": Endpoint("file_search", (*_WHO, "vector_store_id"), "num_requests", "storage_search"),
+    "web_search_calls": Endpoint("web_search", (*_WHO, "model", "context_level"), "num_requests", "web_search"),
 }
 _DIMENSIONS = (
     "project_id", "user_id", "api_key_id", "model", "batch", "service_tier", "size", "source", "context_level",
     "vector_store_id",
 )  # fmt: skip
-_SINCE_2026 = frozenset(
-    {"input_text_tokens", "input_cached_text_tokens", "output_text_tokens", "input_uncached_tokens",
-     "input_cache_write_tokens", "input_cached_audio_tokens", "input_image_tokens", "output_image_tokens"}
-)  # fmt: skip
+
+
+class About(NamedTuple):
+    """What a result's page says: the stream and width that were pulled, and the time that its buckets cover.
+
+    The time stands on the first result alone, lest it be told with each.
+    """
+
+    stream: str = ""
+    width: int = 0
+    covered: tuple[tuple[datetime, datetime], ...] = ()
+
+
+_COUNTED = frozenset(endpoint.counted for endpoint in _ENDPOINTS.values())
+_COST = "organization.costs"
+_OURS = frozenset({"start_time", "end_time", "x_page"})  # what records() adds to a result
+_FIELDS = frozenset({"object", "num_model_requests", *_OURS, *_DIMENSIONS, *_COUNTED, *TOKEN_FIELDS})
+_DAY = timedelta(days=1)
+_PULLED = {"1h": (7 * _DAY, 168), "1d": (31 * _DAY, 31)}  # width -> chunk and buckets on a page: one page
+_SECONDS = {"1h": 3_600, "1d": 86_400}
 
 
 class OpenAI(RowSource):
-    """Usage buckets, one record per result."""
+    """A result in a usage bucket is a usage row, one in a costs bucket a line."""
 
     kind = "openai"
     layer = "provider_usage"
-    scopes = tuple(f"openai.{endpoint}" for endpoint in _ENDPOINTS)
+    scopes = ("tokens.*", *dict.fromkeys(endpoint.unit for endpoint in _ENDPOINTS.values() if endpoint.unit))
+    line_scopes = ("*",)
+    pulled = True
+    default_url = "https://api.openai.com/v1"
+    secret = "admin API key"  # noqa: S105
+    options = (
+        Option("bucket_width", "1h, or 1d for fewer rows that cannot be matched with calls", "1h"),
+        Option("leave_out", "usage endpoints that are not pulled, separated by commas"),
+    )
+    guide = Guide(
+        "OpenAI",
+        "In the OpenAI platform open Settings, Organization, Admin keys, create a key with the permission to read usage, "
+        "and connect with it. Or save answers of /organization/usage/ENDPOINT and /organization/costs and import them "
+        "with `manage.py ingest_file FILE --source openai`.",
+        "an admin key of the organisation that may read usage and costs (api.usage.read); names of projects, keys and "
+        "users need read access to those",
+        "project, API key, user or service account, model, batch, service tier, operation; billed cost by project, key "
+        "and line item",
+        "End users, traces, reasoning tokens and long-context calls. Costs know no user, and a line item that is worded "
+        "in a new way has no model until it is known.",
+    )
 
     def is_page(self, document: Any) -> bool:
         """A page, a bucket, a list of either, or an answer that is an error."""
@@ -56,7 +116,10 @@ class OpenAI(RowSource):
         )
 
     def records(self, document: Any) -> Iterator[tuple[str, Record]]:
-        """Every result with the bounds of its bucket. Raises NotThisKind for errors, costs and other documents."""
+        """Every result with the bounds of its bucket; the first one also with the time that its page covers.
+
+        A pulled page without any result is one record that says so. Raises NotThisKind for errors and other documents.
+        """
         if isinstance(document, list):
             for index, item in enumerate(document):
                 yield from ((f"/{index}{pointer}", record) for pointer, record in self.records(item))
@@ -65,98 +128,131 @@ class OpenAI(RowSource):
             raise NotThisKind("not a page of OpenAI's usage API")
         if "error" in document:
             raise NotThisKind("an error that OpenAI answered, not usage")
-        if isinstance(document.get("data"), list):
-            longest = max(map(_length, document["data"]), default=0)  # its neighbours tell the width of a part
-            for index, item in enumerate(document["data"]):
-                for pointer, record in self.records(item):
-                    good = isinstance(record, dict)
-                    yield f"/data/{index}{pointer}", {**record, "page_width": longest} if good else record
-            return
-        name = "results" if "results" in document else "result"
-        results = document.get(name)
-        if not isinstance(results, list) or "start_time" not in document:
-            raise NotThisKind("neither a page nor a bucket of OpenAI's usage API")
-        for index, result in enumerate(results):
-            yield f"/{name}/{index}", _bounded(result, document)
+        paged = isinstance(document.get("data"), list)
+        buckets = document["data"] if paged else [document]
+        about = _about(document, [bounds(bucket) for bucket in buckets])
+        for index, bucket in enumerate(buckets):
+            for pointer, result in _results(bucket):
+                place = f"/data/{index}{pointer}" if paged else pointer
+                if isinstance(result, dict):
+                    times = {"start_time": bucket["start_time"], "end_time": bucket.get("end_time")}
+                    yield place, {**result, **times, "x_page": about}
+                    about = about._replace(covered=())
+                else:
+                    yield place, result
+        if about.covered and about.stream:
+            yield "", {"x_page": about}
 
-    def row(self, record: Record, context: Context) -> list[Record]:  # noqa: ARG002
-        """One usage row of a result. Raises Rejected."""
-        endpoint = _endpoint(record)
-        start, width = _nominal(record)
-        operation, counted, unit = _ENDPOINTS[endpoint]
-        amount = quantity(record.get(counted), counted)
-        requests = count(record.get("num_model_requests"), "num_model_requests")
-        if requests is None:
-            requests = int(amount or 0) if counted == "num_requests" else 0
-        model, batch = _text(record, "model"), record.get("batch")
-        tokens = _tokens(record)
-        return [
-            {
-                "native_id": _native_id(endpoint, start, width, record),
-                "occurred_at": datetime.fromtimestamp(start, UTC),
-                "provider": "openai",
-                "model_served": model or (ALL_MODELS if any(tokens.values()) or not amount else None),
-                "project": _text(record, "project_id"),
-                "principal": _text(record, "user_id"),
-                "api_key": _text(record, "api_key_id"),
-                "mode": "batch" if batch is True else "sync",
-                "service_tier_served": _text(record, "service_tier"),
-                "operation": operation,
-                "requests": requests,
-                "bucket": True,
-                "units": [{"unit": UNITS[unit], "quantity": amount}] if amount else None,
-                **tokens,
-            }
+    def row(self, record: Record, context: Context) -> list[Record]:
+        """The usage row, or the line, of a result. Raises Rejected, and Skip for a page without any."""
+        about, kind = record.get("x_page"), str(record.get("object", ""))
+        about = about if isinstance(about, About) else About()
+        if len(record) == 1 and about.stream:
+            _cover(about.stream, about, context)
+            raise Skip("empty_page")
+        if kind.startswith(_COST):
+            _cover("costs", about, context)
+            context.unknown_fields.update(record.keys() - COST_FIELDS - _OURS)
+            return [Line(cost_line(record, lambda item: unknown_meter(context.unknown_fields, item)))]
+        name = _endpoint(kind)
+        _cover(f"usage.{name}", about, context)
+        context.unknown_fields.update(record.keys() - _FIELDS)
+        return [_usage(name, record, about.width)]
+
+    def streams(self, options: dict[str, Any]) -> Sequence[Stream]:
+        """One of each usage endpoint, which OpenAI restates for days, and one of the costs, for a week."""
+        chunk, _ = _PULLED.get(options.get("bucket_width") or "1h", _PULLED["1h"])
+        out = {name.strip() for name in str(options.get("leave_out") or "").split(",")}
+        usage = [
+            Stream(f"usage.{name}", _DAY, chunk, 3 * _DAY, states_all=True, operations=(endpoint.operation,))
+            for name, endpoint in _ENDPOINTS.items()
+            if name not in out
         ]
+        return [*usage, Stream("costs", _DAY, 30 * _DAY, 7 * _DAY, states_all=True, lines=True)]
+
+    def pages(self, client: Client, stream: Stream, window: Window, options: dict[str, Any]) -> Iterator[Page]:
+        """The pages of a window, grouped by all that the endpoint allows. Raises PullFailed."""
+        width = "1d" if stream.name == "costs" else options.get("bucket_width") or "1h"
+        if width not in _PULLED:
+            raise PullFailed("option bucket_width is neither 1h nor 1d")
+        asked: dict[str, Value] = {
+            "start_time": int(window.start.timestamp()), "end_time": int(window.end.timestamp()), "bucket_width": width,
+        }  # fmt: skip
+        more: dict[str, Value]
+        if stream.name == "costs":
+            path, more = "/organization/costs", {"group_by": ("project_id", "line_item", "api_key_id"), "limit": 180}
+        else:
+            name = stream.name.removeprefix("usage.")
+            path = f"/organization/usage/{name}"
+            more = {"group_by": _ENDPOINTS[name].groups, "limit": _PULLED[width][1]}
+        for page in follow(client, path, asked | more):
+            yield page._replace(document=page.document | {"x_stream": stream.name, "x_width": _SECONDS[width]})
+
+    def names(self, client: Client, options: dict[str, Any]) -> Iterator[Name]:  # noqa: ARG002
+        """Of projects, archived ones too, of the keys of those in use, and of users. Raises PullFailed."""
+        for project in listed(
+            client, "/organization/projects", {"limit": 100, "include_archived": True}, cursor="after"
+        ):
+            yield from named("project", project)
+            if project.get("status") != "archived":
+                path = f"/organization/projects/{quote(str(project.get('id')), safe='')}/api_keys"
+                for key in listed(client, path, {"limit": 100}, cursor="after"):
+                    yield from named("api_key", key)
+        for user in listed(client, "/organization/users", {"limit": 100}, cursor="after"):
+            yield from named("principal", user)
 
 
-def _bounded(result: Any, bucket: Record) -> Any:
-    if not isinstance(result, dict):
-        return result
-    if str(result.get("object", "")).startswith("organization.costs"):
-        raise NotThisKind("a page of costs, not of usage; it is read with the reconciliation")
-    return {**result, "start_time": bucket["start_time"], "end_time": bucket.get("end_time")}
+def _results(bucket: Any) -> Iterator[tuple[str, Any]]:
+    name = "results" if isinstance(bucket, dict) and "results" in bucket else "result"
+    if not isinstance(bucket, dict) or not isinstance(bucket.get(name), list) or "start_time" not in bucket:
+        raise NotThisKind("neither a page nor a bucket of OpenAI's usage API")
+    yield from ((f"/{name}/{index}", result) for index, result in enumerate(bucket[name]))
 
 
-def _length(bucket: Any) -> int:
-    start, end = (bucket.get("start_time"), bucket.get("end_time")) if isinstance(bucket, dict) else (0, 0)
-    return min(max(end - start, 0), _WIDTHS[-1]) if isinstance(start, int) and isinstance(end, int) else 0
+def _about(document: Record, spans: Sequence[tuple[int, int] | None]) -> About:
+    stream, width = document.get("x_stream"), document.get("x_width")
+    if type(width) is not int:  # not pulled by us: neighbours tell the width of a bucket that was cut
+        width = max((end - start for start, end in filter(None, spans)), default=0) if len(spans) > 1 else 0
+    return About(stream if isinstance(stream, str) else "", min(width, _SECONDS["1d"]), tuple(joined(spans)))
 
 
-def _endpoint(record: Record) -> str:
-    parts = str(record.get("object", "")).split(".")
+def _cover(stream: str, about: About, context: Context) -> None:
+    context.covered.extend(Covered("", stream, *span) for span in about.covered)
+
+
+def _endpoint(kind: str) -> str:
+    parts = kind.split(".")
     if len(parts) != 4 or parts[:2] != ["organization", "usage"] or parts[2] not in _ENDPOINTS:
         raise Rejected("unknown_shape", "object names no endpoint of the usage API")
     return parts[2]
 
 
-def _nominal(record: Record) -> tuple[int, int]:
-    """Start and width in seconds of the full bucket that the given one is a part of, or is."""
-    start, end = _second(record, "start_time"), _second(record, "end_time")
-    if end <= start or end - start > _WIDTHS[-1]:
-        raise Rejected("bad_time", "the bucket is empty, or longer than a day")
-    least = max(end - start, record.get("page_width", 0))
-    fitting = (width for width in _WIDTHS if width >= least and start - start % width + width >= end)
-    width = next(fitting, None)
-    if width is None:
-        raise Rejected("bad_time", "the bucket crosses midnight UTC")
-    return start - start % width, width
-
-
-def _second(record: Record, name: str) -> int:
-    try:
-        second = count(record.get(name), name)
-    except Rejected as rejected:
-        raise Rejected("bad_time", rejected.detail) from None
-    if second is None:
-        raise Rejected("missing_time", name)
-    if second >= 253_402_300_800:  # year 10000
-        raise Rejected("out_of_window", name)
-    return second
-
-
-def _native_id(endpoint: str, start: int, width: int, record: Record) -> str:
-    return json.dumps([endpoint, start, width, *(record.get(name) for name in _DIMENSIONS)], separators=(",", ":"))
+def _usage(name: str, record: Record, least: int) -> Record:
+    endpoint = _ENDPOINTS[name]
+    for required in (*endpoint.required, *filter(None, [endpoint.counted])):
+        if record.get(required) is None:
+            raise Rejected("unknown_shape", f"{required} is missing")
+    start, width = nominal(record, least)
+    amount = quantity(record.get(endpoint.counted), endpoint.counted)
+    requests = count(record.get("num_model_requests"), "num_model_requests")
+    if requests is None:
+        requests = int(amount or 0) if endpoint.counted == "num_requests" else 0
+    model, tokens = _text(record, "model"), tokens_of(record)
+    return {
+        "native_id": json.dumps([name, start, width, *map(record.get, _DIMENSIONS)], separators=(",", ":")),
+        "occurred_at": datetime.fromtimestamp(start, UTC),
+        "provider": "openai",
+        "model_served": model or (ALL_MODELS if any(tokens.values()) or not amount else None),
+        "project": _text(record, "project_id"),
+        "principal": _text(record, "user_id"),
+        "api_key": _text(record, "api_key_id"),
+        "mode": "batch" if record.get("batch") is True else "sync",
+        "service_tier_served": _text(record, "service_tier"),
+        "operation": endpoint.operation,
+        "requests": requests,
+        "units": [{"unit": UNITS[endpoint.unit], "quantity": amount}] if amount else None,
+        **tokens,
+    }
 
 
 def _text(record: Record, name: str) -> str | None:
@@ -166,45 +262,31 @@ def _text(record: Record, name: str) -> str | None:
     return value or None
 
 
-def _tokens(record: Record) -> dict[str, int | None]:
-    """Disjoint classes. Every sum that the record states is checked."""
-    counts = {name: count(value, name) for name, value in record.items() if name.endswith("_tokens")}
-    given = {name: value for name, value in counts.items() if value is not None}
-
-    def of(name: str) -> int:
-        return given.get(name, 0)
-
-    cached, written = of("input_cached_tokens"), of("input_cache_write_tokens")
-    rest = of("input_tokens") - cached - written
-    if rest < 0:
-        raise Rejected("cached_exceeds_input", "input_cached_tokens and input_cache_write_tokens exceed input_tokens")
-    if given.get("input_uncached_tokens", rest) != rest:
-        raise Rejected("unexplained_total", "input_uncached, cached and cache_write tokens are not input_tokens")
-    tokens: dict[str, int | None] = {"cache_write_5m": written}
-    for part in ("audio", "image"):
-        tokens[f"cache_read_{part}"] = of(f"input_cached_{part}_tokens")
-        tokens[f"input_{part}"] = of(f"input_{part}_tokens")
-        tokens[f"output_{part}"] = of(f"output_{part}_tokens")
-    read, uncached, visible = cached, rest, of("output_tokens")
-    if _SINCE_2026.intersection(given):
-        read -= _sum(tokens, ("cache_read_audio", "cache_read_image"))
-        uncached -= _sum(tokens, ("input_audio", "input_image"))
-        visible -= _sum(tokens, ("output_audio", "output_image"))
-    _agree(read, given.get("input_cached_text_tokens"), "input_cached_tokens", "cached_exceeds_input")
-    _agree(uncached, given.get("input_text_tokens"), "input_tokens", "cached_exceeds_input")
-    _agree(visible, given.get("output_text_tokens"), "output_tokens", "unexplained_total")
-    return tokens | {"cache_read": read, "input_uncached": uncached, "output_visible": visible}
+def listed(client: Client, path: str, params: dict[str, Value], *, cursor: str) -> Iterator[Record]:
+    """The objects of a list that says ``has_more`` and ``last_id``, as both OpenAI and Anthropic keep. Raises PullFailed."""
+    asked, seen = dict(params), set[str]()
+    for number in range(1, MAX_PAGES + 1):
+        document = client.get(path, asked).json()
+        if not isinstance(document, dict) or not isinstance(document.get("data"), list):
+            raise PullFailed(f"page {number} of {path} is not a list of data")
+        yield from (item for item in document["data"] if isinstance(item, dict))
+        if not document.get("has_more"):
+            return
+        last = document.get("last_id")
+        if not isinstance(last, str) or not last:
+            raise PullFailed(f"page {number} of {path} says there is more, and not where")
+        if last in seen:
+            raise PullFailed(f"page {number} of {path} leads back to a page seen before")
+        seen.add(last)
+        asked[cursor] = last
+    raise PullFailed(f"more than {MAX_PAGES:,} pages of {path}")
 
 
-def _sum(tokens: dict[str, int | None], names: tuple[str, ...]) -> int:
-    return sum(tokens[name] or 0 for name in names)
-
-
-def _agree(rest: int, said: int | None, name: str, reason: str) -> None:
-    if rest < 0:
-        raise Rejected(reason, f"the modalities exceed {name}")
-    if said not in (None, rest):
-        raise Rejected("unexplained_total", f"the modalities are not {name}")
+def named(what: str, item: Record) -> Iterator[Name]:
+    """What people call an object; nothing where it has neither name nor address."""
+    name = item.get("name") or item.get("email")
+    if isinstance(item.get("id"), str) and isinstance(name, str) and name:
+        yield Name(what, item["id"], name)
 
 
 SOURCE = OpenAI()
