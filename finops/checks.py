@@ -1,10 +1,14 @@
-"""System checks: is the database one that the migrations and queries run on?"""
+"""System checks: is the database one that the migrations and queries run on, and can the settings be read?"""
 
 from collections.abc import Collection, Sequence
+from ipaddress import ip_network
 from typing import Any
 
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import OperationalError, connections
+
+from finops import encryption
 
 OLDEST, NEWEST = 15, 18
 EXTENSIONS = ("btree_gist",)
@@ -26,6 +30,23 @@ def check_server(version: int, extensions: Collection[str]) -> list[CheckMessage
         for name in EXTENSIONS
         if name not in extensions
     ]
+    return messages
+
+
+@register(Tags.security)
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """Are the networks networks, and the encryption keys keys?"""
+    messages = list[CheckMessage]()
+    try:
+        for text in settings.ALLOWED_NETWORKS:
+            ip_network(text)
+    except ValueError as error:
+        messages.append(Error(f"FINOPS_ALLOWED_NETWORKS: {error}.", id="finops.E004"))
+    if settings.ENCRYPTION_KEYS:
+        try:
+            encryption.ring()
+        except encryption.EncryptionError as error:
+            messages.append(Error(f"{error}.", id="finops.E005"))
     return messages
 
 

@@ -141,11 +141,19 @@ TAG_KEYS = env_list(
     "FINOPS_TAG_KEYS", "team,cost_centre,feature,use_case,env,environment,project,product,tier,customer_tier"
 )
 NEW_KEYS_PER_DAY = 5_000
+# Python packages beside ingest.sources whose modules define a SOURCE each.
+SOURCE_PACKAGES = env_list("FINOPS_SOURCE_PACKAGES", "")
+# Credentials are sealed with the first of these (newest first); empty: a ring of our own (finops.encryption).
+ENCRYPTION_KEYS = env("FINOPS_ENCRYPTION_KEYS", "")
+# Beyond public addresses, what connections may reach: CIDR networks (ingest.network).
+ALLOWED_NETWORKS = env_list("FINOPS_ALLOWED_NETWORKS")
 
+LOGGING_CONFIG = "finops.redaction.configure"  # no handler of whatever library ever sees a secret
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {"httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}},  # their DEBUG lists whole headers
 }

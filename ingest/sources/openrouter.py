@@ -2,8 +2,9 @@
 
 Amounts are US dollars. ``usage`` and ``total_cost`` are what OpenRouter charges; what was called with a key of one's own
 (BYOK) is billed by that provider: of activity it becomes a notional line, of a generation a call on that provider.
-Activity: ``cached_tokens`` are inside ``prompt_tokens`` but may exceed them, which is quarantined without its cost;
-``reasoning_tokens`` are inside ``completion_tokens``. Each item is read twice, as usage and as a line of costs.
+Activity: ``reasoning_tokens`` are inside ``completion_tokens``, and ``cached_tokens`` inside ``prompt_tokens``, which they
+may exceed all the same. Each item is read twice, as usage and as a line of costs: where it contradicts itself, its usage
+is quarantined and its cost is kept.
 Generation: priced are the ``native_tokens_*``; ``tokens_*`` are normalised to one tokenizer, and no price holds for them.
 A generation tells the same as its day's activity, as a gateway's view of one call. End users are not kept.
 """
@@ -94,15 +95,15 @@ class OpenRouter(RowSource):
             context.state["calls"] = True
             context.unknown_fields.update(record.keys() - _GENERATION)
             return [_call(record)]
-        if record.get(_COST) is True:
-            return [Line(line) for line in _costs(record)]
-        context.unknown_fields.update(record.keys() - _DAILY)
-        row = _daily(record)
-        day = row["occurred_at"]
+        if record.get(_COST) is not True:
+            context.unknown_fields.update(record.keys() - _DAILY)
+            return [_daily(record)]
+        lines = _costs(record)
+        day = lines[0]["period_start"]
         if day not in context.state.setdefault("days", set()):
             context.state["days"].add(day)
             context.covered.append(Covered("", "activity", day, day + _DAY))
-        return [row]
+        return [Line(line) for line in lines]
 
     def streams(self, options: dict[str, Any]) -> Sequence[Stream]:  # noqa: ARG002
         """Activity. Days that it leaves out may be older than what it keeps, so that nothing vanishes by them."""

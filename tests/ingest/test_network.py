@@ -94,7 +94,7 @@ def ask(url: str, network: Network, allowed: Sequence[Any] = ()) -> None:
         # this host, multicast, broadcast, reserved
         "https://0.0.0.0", "https://0", "https://[::]", "https://[::ffff:0.0.0.0]", "https://224.0.0.1", "https://[ff02::1]",
         "https://255.255.255.255", "https://240.0.0.1",
-        # Teredo: server and client (obfuscated) are both looked at
+        # Teredo: server and client (inverted) are both looked at
         "https://[2001:0:7f00:1:0:0:a247:28f1]", "https://[2001:0:5db8:d70e:0:0:80ff:fffe]",
         # one bad answer among good ones
         "https://mixed.example", "https://mixed6.example",
@@ -120,6 +120,7 @@ NEVER = [
     "https://169.254.169.254", "https://[::ffff:169.254.169.254]", "https://[64:ff9b::a9fe:a9fe]", "https://[fe80::1]",
     "https://[fd00:ec2::254]", "https://100.100.100.200", "https://0.0.0.0", "https://[::]", "https://224.0.0.1",
     "https://[ff02::1]", "https://255.255.255.255", "https://metadata.google.internal", "https://[2002:a9fe:a9fe::]",
+    "https://[2001:0:5db8:d70e:0:0:5601:5601]",  # Teredo; the client is 169.254.169.254, inverted
 ]  # fmt: skip
 
 
