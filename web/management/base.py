@@ -105,3 +105,11 @@ def json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", default=argparse.SUPPRESS, help="Print one JSON object as the last line."
     )
+
+
+def named_options(texts: list[str]) -> dict[str, str]:
+    """``NAME=VALUE`` of repeated --option. Raises WrongUse."""
+    pairs = [text.partition("=") for text in texts]
+    if wrong := [name for name, equals, _ in pairs if not (equals and name)]:
+        raise WrongUse(f"--option {wrong[0]}: write NAME=VALUE")
+    return {name: value for name, _, value in pairs}

@@ -13,7 +13,7 @@ from finops.models import User
 from ingest.connections import Settings, WrongConnection, connect, try_out
 from ingest.credentials import CredentialError
 from ingest.models import Connection
-from web.management.base import Failed, LedgerCommand, WrongUse
+from web.management.base import Failed, LedgerCommand, WrongUse, named_options
 
 
 class Command(LedgerCommand):
@@ -40,7 +40,7 @@ class Command(LedgerCommand):
         parser.add_argument("--no-try", action="store_true", help="do not ask the provider now")
 
     def run(self, **options: Any) -> dict[str, Any]:
-        given = dict(_pair(text) for text in options["option"])
+        given = named_options(options["option"])
         if options["folder"]:
             folder = options["folder"] if "://" in options["folder"] else str(Path(options["folder"]).resolve())
             given |= {"url": folder, "pattern": options["pattern"]}
@@ -62,13 +62,6 @@ class Command(LedgerCommand):
             raise Failed(f"{made.name} is stored, but: {trial.said}", outcome)
         self.stdout.write(f"{made.name} is connected. {trial.said}. `manage.py sync {made.name}` pulls it now.")
         return outcome
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise WrongUse(f"--option {text}: write NAME=VALUE")
-    return name, value
 
 
 def _secret(options: dict[str, Any]) -> str:

@@ -5,19 +5,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandParser
 from tqdm import tqdm
 
 from allocation.derived import refresh
 from ingest.calc.mapping import MappingError
-from ingest.models import IngestRun
 from ingest.runs import database_now
-from ingest.selectors import quarantine_counts
-from ingest.services import Import, Refused, Stopped, Unfinished, ingest_file
+from ingest.services import Import, Refused, Stopped, Unfinished, WrongAccounts, ingest_file
 from ingest.sources import UnknownKind, get_source
-from web.management.base import Failed, LedgerCommand, RefusedHere, WrongUse
+from web.management.base import Failed, LedgerCommand, RefusedHere, WrongUse, named_options
 from web.management.files import existing, read_yaml
+from web.run_summary import summary as summary
 
 
 def instant(text: str) -> datetime:
@@ -41,6 +39,13 @@ class Command(LedgerCommand):
         parser.add_argument(
             "--account", default="default", help="whose usage it is; part of the identity of every record"
         )
+        parser.add_argument(
+            "--option", action="append", default=[], metavar="NAME=VALUE",
+            help="of this kind; of every kind: billing_accounts=PROVIDER=ACCOUNT,..., whose bill the calls are on",
+        )  # fmt: skip
+        parser.add_argument(
+            "--part", action="store_true", help="of a bill in several files: replace no former delivery"
+        )
         parser.add_argument("--at", type=instant, metavar="TIME", help="time of records that carry none")
         parser.add_argument("--observed-at", type=instant, metavar="TIME", help="when the file said so; default: now")
         parser.add_argument("--accept-bad", action="store_true", help="go on when many records are rejected")
@@ -58,11 +63,12 @@ class Command(LedgerCommand):
         job = Import(
             path, options["source"], account=options["account"], mapping=mapping, at=options["at"],
             observed_at=options["observed_at"], accept_bad=options["accept_bad"],
+            options=named_options(options["option"]), part=options["part"],
             progress=show,
         )  # fmt: skip
         try:
             run = ingest_file(job)
-        except (UnknownKind, MappingError) as error:
+        except (UnknownKind, MappingError, WrongAccounts) as error:
             raise WrongUse(error) from None
         except Refused as error:
             raise RefusedHere(error, self._told(error)) from None
@@ -110,15 +116,3 @@ class Command(LedgerCommand):
         self.stdout.write(
             f"List cost {totals['list_cost']} {outcome['currency']}; {outcome['unpriced']:,} records unpriced."
         )
-
-
-def summary(run: IngestRun) -> dict[str, Any]:
-    """The JSON object of a run (CONTRACTS 4)."""
-    totals = dict(run.totals)
-    unpriced, currency = totals.pop("unpriced", 0), totals.pop("currency", settings.REPORT_CURRENCY)
-    return {
-        "run": str(run.pk), "source": run.source, "account": run.account, "state": run.state, "read": run.read,
-        "stored": run.stored, "changed": run.changed, "duplicate": run.duplicate, "quarantined": run.quarantined,
-        "skipped": run.skipped, "unpriced": unpriced, "quarantine": quarantine_counts(run.pk), "currency": currency,
-        "totals": totals, "identity": run.identity, "notes": run.notes,
-    }  # fmt: skip
