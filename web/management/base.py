@@ -59,8 +59,10 @@ class LedgerCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run; end quietly when whoever reads our output, such as `head`, has seen enough."""
         try:
-            self._run_and_tell(options)
-            sys.stdout.flush()
+            try:
+                self._run_and_tell(options)
+            finally:
+                sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at exit
             sys.exit(SIGPIPE_STATUS)
