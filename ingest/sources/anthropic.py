@@ -23,9 +23,9 @@ from ingest.calc.anthropic_usage import (
 from ingest.calc.bill_meters import unknown_meter
 from ingest.calc.openai_usage import joined
 from ingest.calc.reasons import Rejected
+from ingest.name_lists import listed, named
 from ingest.pull import Client, Name, Option, Page, PullFailed, Stream, Value, Window, follow
 from ingest.source import Context, Covered, Guide, Line, NotThisKind, Record, RowSource, Skip
-from ingest.sources.openai import listed, named
 
 _DAY = timedelta(days=1)
 _PULLED = {"1h": (7 * _DAY, 168), "1d": (31 * _DAY, 31)}  # width -> chunk and buckets on a page: one page

@@ -25,7 +25,8 @@ from ingest.calc.openai_costs import cost_line
 from ingest.calc.openai_usage import TOKEN_FIELDS, bounds, joined, nominal, tokens_of
 from ingest.calc.reasons import Rejected
 from ingest.calc.values import count, quantity
-from ingest.pull import MAX_PAGES, Client, Name, Option, Page, PullFailed, Stream, Value, Window, follow
+from ingest.name_lists import listed, named
+from ingest.pull import Client, Name, Option, Page, PullFailed, Stream, Value, Window, follow
 from ingest.source import Context, Covered, Guide, Line, NotThisKind, Record, RowSource, Skip
 
 ALL_MODELS = "(all models)"  # of buckets that were not grouped by model: real usage without a price
@@ -260,33 +261,6 @@ def _text(record: Record, name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise Rejected("unknown_shape", f"{name} is not a text")
     return value or None
-
-
-def listed(client: Client, path: str, params: dict[str, Value], *, cursor: str) -> Iterator[Record]:
-    """The objects of a list that says ``has_more`` and ``last_id``, as both OpenAI and Anthropic keep. Raises PullFailed."""
-    asked, seen = dict(params), set[str]()
-    for number in range(1, MAX_PAGES + 1):
-        document = client.get(path, asked).json()
-        if not isinstance(document, dict) or not isinstance(document.get("data"), list):
-            raise PullFailed(f"page {number} of {path} is not a list of data")
-        yield from (item for item in document["data"] if isinstance(item, dict))
-        if not document.get("has_more"):
-            return
-        last = document.get("last_id")
-        if not isinstance(last, str) or not last:
-            raise PullFailed(f"page {number} of {path} says there is more, and not where")
-        if last in seen:
-            raise PullFailed(f"page {number} of {path} leads back to a page seen before")
-        seen.add(last)
-        asked[cursor] = last
-    raise PullFailed(f"more than {MAX_PAGES:,} pages of {path}")
-
-
-def named(what: str, item: Record) -> Iterator[Name]:
-    """What people call an object; nothing where it has neither name nor address."""
-    name = item.get("name") or item.get("email")
-    if isinstance(item.get("id"), str) and isinstance(name, str) and name:
-        yield Name(what, item["id"], name)
 
 
 SOURCE = OpenAI()
