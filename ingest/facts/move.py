@@ -1,6 +1,6 @@
 """Statements for facts whose day changed: the same event on another date."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,15 +23,15 @@ def other_days(run_id: int, days: tuple[date, date], reach: int, count: int) -> 
     near = [days[0] - timedelta(days=reach), days[1] + timedelta(days=reach)]
     if count <= _FEW:
         mine = {row[0]: row[1] for row in _of_days("run_id = %s", [*days, run_id])}
-        theirs = {(event, day): run for event, day, run in _met(near, mine) if run != run_id}
-        return [(event, mine[event], run_id, day, run) for (event, day), run in theirs.items() if day != mine[event]]
+        met = [row for row in _beside(mine.items(), near, reach) if row[2] != run_id]
+        return [(event, mine[event], run_id, day, run) for event, day, run in met]
     others = _of_days(f"run_id <> %s LIMIT {_FEW + 1}", [*near, run_id])
     if len(others) <= _FEW:
-        met = [(event, day) for event, day, run in _met(list(days), {row[0] for row in others}) if run == run_id]
         at: dict[UUID, list[tuple[date, int]]] = {}
         for event, day, run in others:
             at.setdefault(event, []).append((day, run))
-        return [(event, day, run_id, *other) for event, day in met for other in at[event] if other[0] != day]
+        met = [row for row in _beside((row[:2] for row in others), list(days), reach) if row[2] == run_id]
+        return [(event, day, run_id, *other) for event, day, _ in met for other in at[event] if other[0] != day]
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_nestloop = off")  # two large sides: each is read once
         cursor.execute("SET LOCAL work_mem = '128MB'")
@@ -51,14 +51,19 @@ def _of_days(condition: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
     )
 
 
-def _met(days: list[date], events: Collection[UUID]) -> list[tuple[Any, ...]]:
-    """(event_id, charge_date, run_id) of these events on each of the days, by the index."""
+def _beside(places: Iterable[tuple[UUID, date]], days: list[date], reach: int) -> list[tuple[Any, ...]]:
+    """(event_id, charge_date, run_id) of the same events on other days around theirs, by the index; each once."""
+    on: dict[date, list[UUID]] = {}
+    for event, day in places:
+        on.setdefault(day, []).append(event)
     found = []
-    for (day,) in rows("SELECT charge_date FROM ingest_factday WHERE charge_date BETWEEN %s AND %s", list(days)):
-        found += rows(
-            "SELECT event_id, charge_date, run_id FROM usage_event WHERE charge_date = %s AND event_id = ANY(%s)",
-            [day, sorted(events)],
-        )
+    for (day,) in rows("SELECT charge_date FROM ingest_factday WHERE charge_date BETWEEN %s AND %s", days):
+        events = {event for n in range(-reach, reach + 1) if n for event in on.get(day + timedelta(days=n), ())}
+        if events:
+            found += rows(
+                "SELECT event_id, charge_date, run_id FROM usage_event WHERE charge_date = %s AND event_id = ANY(%s)",
+                [day, sorted(events)],
+            )
     return found
 
 
