@@ -1,25 +1,28 @@
 """The refresher: recomputes what is derived from the facts, one dirty day at a time, each in one transaction."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
-from typing import Any
+from fractions import Fraction
+from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from django.conf import settings
 from django.db import connection, transaction
 
-from allocation import rulebook
+from allocation import layer_changes, layering, posting, rulebook
 from allocation.calc import assign as assigning
 from allocation.calc import charges as charging
 from allocation.calc.cube import CUBE_SCHEMA, cube
 from allocation.calc.daily import COST_DAILY_COLUMNS, cost_daily
 from allocation.calc.rules import assign
+from allocation.completeness import Completeness, Day
+from allocation.layering import Names
 from allocation.models import (
     AllocatedCost,
     Charge,
     CostDaily,
+    LayerDay,
+    LayerShare,
     QueryCostDaily,
     Rating,
     TierRule,
@@ -29,22 +32,35 @@ from allocation.models import (
 from finops.copying import copy_rows, copy_table
 from finops.tokens import TOKEN_CLASSES, UNITS
 from ingest import facts
+from ingest.calc.book import PriceBook
+from ingest.facts.derive import lines_of_day
 from ingest.models import ALL_KEYS, RateSlot
-from ingest.selectors import LoadedBook, key_dimensions, price_book
+from ingest.selectors import key_dimensions, price_book
 
 _LOCK = 0x52454652  # "REFR": one refresher at a time
 _UNIT_NAMES = {number: name for name, number in UNITS.items()}
+_ROUNDS = 3  # a call matched across midnight derives the day beside it again
+LAYER_SHARE_COLUMNS = (
+    "charge_date", "usage_key_id", "tier", "tier_estimated", "rate_slot_id", "price_class", "part", "cause", "quantity",
+    "list_cost",
+)  # fmt: skip
 _CUBE_COLUMNS = ("charge_date", "usage_key_id", "tier", "tier_estimated", "rate_slot_id", *CUBE_SCHEMA.names[5:])
 
 
 def refresh(progress: Callable[[int, int], None] = lambda _done, _all: None) -> int:
     """Recompute every dirty slice; returns the number of days refreshed. Safe to call at any time, by anyone."""
-    days = facts.dirty_days()
-    for done, day in enumerate(days):
-        progress(done, len(days))
-        refresh_day(day)
-    progress(len(days), len(days))
-    return len(days)
+    layer_changes.mark_stale_days()
+    done = 0
+    for _ in range(_ROUNDS):
+        days = facts.dirty_days()
+        if not days:
+            break
+        for number, day in enumerate(days):
+            progress(done + number, done + len(days))
+            refresh_day(day)
+        done += len(days)
+    progress(done, done)
+    return done
 
 
 def refresh_day(day: date) -> None:
@@ -55,19 +71,68 @@ def refresh_day(day: date) -> None:
         if not marked:
             return
         keys = None if ALL_KEYS in marked else sorted(marked)
+        was_layered = LayerDay.objects.filter(charge_date=day).exists()
+        lines = lines_of_day(day)
+        near = _keys_around(day)
+        dimensions = key_dimensions({*marked, *(key for _, key in near), *(line[0] for line in lines)})
         loaded, slots = price_book(), {slot.pk: slot for slot in RateSlot.objects.all()}
+        by_id = {"gateway", "trace"} <= {found["layer"] for found in dimensions.values()}
+        here = {*marked, *(key for on, key in near if on == day), *(line[0] for line in lines)}
+        dimensions = {key: found for key, found in dimensions.items() if key in here}
+        layered = bool(lines) or by_id or _overlap(dimensions, loaded.book)
+        if was_layered or layered:
+            keys = None  # a change of one layer changes what is charged of the others
         table = _cube(day, keys)
         units = _unit_cube(day, keys)
-        dimensions = key_dimensions({*table["key_id"].to_pylist(), *(() if keys is None else _keys_of_day(day))})
+        dimensions |= key_dimensions(set(table["key_id"].to_pylist()) - dimensions.keys())
         ratings = charging.rate_cube(table, loaded.book, dimensions, slots)
         if len(units):
             ratings = pa.concat_tables([ratings, charging.rate_units(units, loaded.book, dimensions, slots)])
         _replace_cube(day, keys, table, units)
-        prices = _prices_of(ratings, loaded)
+        prices = posting.prices_of(ratings, loaded)
         _replace_ratings(day, keys, ratings, prices)
-        _replace_charges(day, keys, charging.charges(ratings, dimensions), prices)
-        _allocate_day(day, dimensions)
-        _replace_query_costs(day, dimensions)
+        if layered or was_layered:
+            rated = _Rated(ratings, table, prices, loaded.book)
+            whole = _post_layers(day, lines, rated, dimensions, by_id=by_id)
+            if layered:
+                LayerDay.objects.create(charge_date=day, whole=whole.as_json())
+        else:
+            posting.replace_charges(day, keys, charging.charges(ratings, dimensions), prices)
+        _allocate_day(day, dimensions, layered=layered)
+        _replace_query_costs(day, dimensions, layered=layered)
+
+
+class _Rated(NamedTuple):
+    ratings: pa.Table
+    cube: pa.Table
+    prices: dict[int, dict[str, Any]]
+    book: PriceBook
+
+
+def _overlap(dimensions: dict[int, dict[str, Any]], book: PriceBook) -> bool:
+    """Whether several layers speak of one account and provider."""
+    if len({found["layer"] for found in dimensions.values()}) < 2:
+        return False
+    return any(len(found) > 1 for found in Names(dimensions, book).layers_of().values())
+
+
+def _post_layers(
+    day: date, lines: list[tuple[Any, ...]], rated: _Rated, dimensions: dict[int, dict[str, Any]], *, by_id: bool
+) -> Day:
+    """Charge a whole day of which several layers speak: matched, never summed (invariant 6). Returns who stated it whole."""
+    for model in (LayerDay, LayerShare):
+        model.objects.filter(charge_date=day)._raw_delete(using="default")
+    used = {*rated.cube["key_id"].to_pylist(), *(line[0] for line in lines)}
+    dimensions = {key: found for key, found in dimensions.items() if key in used}
+    whole, names = Completeness().on(day), Names(dimensions, rated.book)
+    shares = layering.share(day, rated.ratings, rated.cube, names, whole, by_id=by_id)
+    computed = charging.charges(shares.parts, dimensions)
+    billed = posting.line_charges(day, lines, computed, dimensions, names, whole)
+    posting.replace_charges(day, None, computed, rated.prices, billed.ruled)
+    posting.write_line_charges(billed.rows)
+    copy_rows("layer_share", LAYER_SHARE_COLUMNS, ((day, *row) for row in shares.rows))
+    layer_changes.note_late(day, shares.late)
+    return whole
 
 
 def allocate_days(days: Iterable[date]) -> None:
@@ -75,9 +140,11 @@ def allocate_days(days: Iterable[date]) -> None:
     for day in days:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-            dimensions = key_dimensions(_keys_of_day(day))
-            _allocate_day(day, dimensions)
-            _replace_query_costs(day, dimensions)
+            charged = Charge.objects.filter(charge_date=day).values_list("usage_key_id", flat=True).distinct()
+            dimensions = key_dimensions({*_keys_of_day(day), *(key for key in charged if key is not None)})
+            layered = LayerDay.objects.filter(charge_date=day).exists()
+            _allocate_day(day, dimensions, layered=layered)
+            _replace_query_costs(day, dimensions, layered=layered)
 
 
 def _cube(day: date, keys: Sequence[int] | None) -> pa.Table:
@@ -130,14 +197,10 @@ def _keys_of_day(day: date) -> set[int]:
     return set(UsageDaily.objects.filter(charge_date=day).values_list("usage_key_id", flat=True).distinct())
 
 
-def _prices_of(ratings: pa.Table, loaded: LoadedBook) -> dict[int, dict[str, Any]]:
-    """Row of the price book -> that price, with its database id and its name."""
-    used = sorted(row for row in pc.unique(ratings["price_row"]).to_pylist() if row is not None)
-    rows = loaded.book.rows.select(_PRICE_NAME).take(pa.array(used, pa.int64())).to_pylist()
-    return {
-        number: row | {"id": loaded.ids[number], "name": _price_name(row)}
-        for number, row in zip(used, rows, strict=True)
-    }
+def _keys_around(day: date) -> set[tuple[date, int]]:
+    """(date, usage key) of the cube from the day before to the day after: a call may be matched across midnight."""
+    rows = UsageDaily.objects.filter(charge_date__range=(day - timedelta(days=1), day + timedelta(days=1)))
+    return set(rows.values_list("charge_date", "usage_key_id").distinct())
 
 
 def _replace_ratings(
@@ -147,75 +210,25 @@ def _replace_ratings(
     key = ("charge_date", "key_id", "tier", "tier_estimated", "slot_id", "price_class", "quantity")
     columns = {name: ratings[name] for name in key}
     rows = ratings["price_row"]
-    columns["price_id"] = _of_price(rows, prices, "id")
-    columns["list_rate"], columns["per"] = ratings["list_rate"], _of_price(rows, prices, "per")
+    columns["price_id"] = posting.of_price(rows, prices, "id")
+    columns["list_rate"], columns["per"] = ratings["list_rate"], posting.of_price(rows, prices, "per")
     columns["list_cost"] = columns["contracted_cost"] = ratings["list_cost"]
     columns |= {name: ratings[name] for name in ("currency", "proxy_cost", "assumed_standard")}
     copy_table("rating", (*_CUBE_COLUMNS[:5], *list(columns)[5:]), pa.table(columns))
 
 
-def _of_price(rows: pa.ChunkedArray, prices: dict[int, dict[str, Any]], field: str) -> pa.Array:
-    """A field of the price of each row; NULL where there is no price."""
-    numbers = pa.array(list(prices), pa.int64())
-    values = pa.array([price[field] for price in prices.values()], pa.string() if field == "name" else pa.int64())
-    return values.take(pc.index_in(rows, numbers))
-
-
-def _replace_charges(day: date, keys: Sequence[int] | None, table: pa.Table, prices: dict[int, dict[str, Any]]) -> None:
-    old = Charge.objects.filter(charge_date=day)
-    old = old if keys is None else old.filter(usage_key_id__in=keys)
-    AllocatedCost.objects.filter(charge_date=day)._raw_delete(using="default")
-    old._raw_delete(using="default")
-    count, day_of = len(table), table["charge_date"]
-
-    def constant(value: str) -> pa.Array:
-        return pa.repeat(pa.scalar(value), count)
-
-    months = pc.floor_temporal(day_of, unit="month").cast(pa.date32())
-    tokens = pc.is_in(table["price_class"], pa.array(TOKEN_CLASSES))
-    cost = table["list_cost"]
-    columns = {
-        "charge_date": day_of, "billing_period": months, "usage_key_id": table["key_id"], "tier": table["tier"],
-        "tier_estimated": table["tier_estimated"], "charge_category": constant("Usage"), "charge_class": constant(""),
-        "sku_id": table["sku_id"], "sku_price_id": pc.fill_null(_of_price(table["price_row"], prices, "name"), ""),
-        "price_class": table["price_class"], "consumed_quantity": table["quantity"],
-        "consumed_unit": pc.if_else(tokens, "tokens", table["price_class"]), "list_unit_price": table["list_rate"],
-        "pricing_unit": _of_price(table["price_row"], prices, "per"), "list_cost": cost, "contracted_cost": cost,
-        "effective_cost": cost, "proxy_cost": table["proxy_cost"], "billing_currency": table["currency"],
-        "provenance": constant("computed"),
-    }  # fmt: skip
-    copy_table("charge", list(columns), pa.table(columns))
-
-
-_PRICE_NAME = [
-    "book", "provider", "model", "price_class", "mode", "service_tier", "region", "variant", "context_over", "window_start",
-    "window_end", "valid_from", "currency", "rate", "per",
-]  # fmt: skip
-
-
-def _price_name(price: dict[str, Any]) -> str:
-    """SkuPriceId: a natural key, the same in every database."""
-    return json.dumps(
-        [str(price[name]) for name in _PRICE_NAME if price[name] not in (None, "")], separators=(",", ":")
-    )
-
-
-def _allocate_day(day: date, dimensions: dict[int, dict[str, Any]]) -> None:
+def _allocate_day(day: date, dimensions: dict[int, dict[str, Any]], *, layered: bool) -> None:
     """Assign all charges of a day and rebuild its cost_daily."""
     AllocatedCost.objects.filter(charge_date=day)._raw_delete(using="default")
     CostDaily.objects.filter(charge_date=day)._raw_delete(using="default")
     names = (
-        "id", "usage_key_id", "tier", "tier_estimated", "price_class", "billing_currency", "provenance",
+        "id", "usage_key_id", "tier", "tier_estimated", "consumed_unit", "billing_currency", "provenance",
         "consumed_quantity", *assigning.COSTS,
     )  # fmt: skip
     rows = list(Charge.objects.filter(charge_date=day).order_by("id").values_list(*names))
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
     charge = dict(zip(names, columns, strict=True))
-    counts = list(
-        UsageDaily.objects.filter(charge_date=day)
-        .order_by("usage_key_id", "tier", "tier_estimated", "rate_slot_id")
-        .values_list("usage_key_id", "tier", "tier_estimated", "requests", "queries")
-    )
+    counts = [(*row[:3], *row[4:]) for row in layer_changes.counts_of_day(day, layered=layered)]
     book = rulebook.in_force()
     assignment = assign(dimensions, book.rules, day)
     parts = assigning.parts(charge["usage_key_id"], assignment)
@@ -245,8 +258,8 @@ def _allocate_day(day: date, dimensions: dict[int, dict[str, Any]]) -> None:
     )
 
 
-def _replace_query_costs(day: date, dimensions: dict[int, dict[str, Any]]) -> None:
-    """The distribution of cost per query of the day's queries."""
+def _replace_query_costs(day: date, dimensions: dict[int, dict[str, Any]], *, layered: bool) -> None:
+    """The distribution of cost per query of the day's queries; of layers that overlap, the part that is charged."""
     QueryCostDaily.objects.filter(charge_date=day)._raw_delete(using="default")
     classes = ", ".join(
         f"max(list_rate / per) FILTER (WHERE price_class = '{name}') AS {name}" for name in TOKEN_CLASSES
@@ -263,7 +276,12 @@ def _replace_query_costs(day: date, dimensions: dict[int, dict[str, Any]]) -> No
     rows = facts.query_costs_of_day(day, settings.TRACE_LOOK_BACK_DAYS, "class_rates")
     book = rulebook.in_force()
     assignment = assign(dimensions, book.rules, day)
-    for key, rule, number, queries, cost in rows:
+    kept = layer_changes.kept_queries(day) if layered else {}
+    for key, rule, number, all_queries, all_cost in rows:
+        part = kept.get((key, tiers[rule]), Fraction(1))
+        queries, cost = round(all_queries * part), all_cost * part.numerator / part.denominator
+        if part == 0:
+            continue
         owner = max(assigning.targets_of(assignment[key]), key=lambda target: target.weight)
         found = dimensions[key]
         place = (

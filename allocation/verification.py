@@ -11,6 +11,7 @@ from django.db.models import Count
 
 from allocation.calc import charges as charging
 from allocation.calc.cube import CUBE_SCHEMA
+from allocation.layer_checks import charge_differences, layer_violations
 from allocation.models import Rating, UsageDaily
 from finops import audit
 from finops.domains import DOMAINS
@@ -155,14 +156,9 @@ def no_orphans() -> Check:
 
 
 def layers_not_summed() -> Check:
-    """No billing account has cost from two layers of truth for the same day and provider."""
-    check = Check("layers_not_summed", 6, checked=_count("usage_daily"))
-    return check.found(
-        _rows(
-            "SELECT u.charge_date, k.billing_account, k.provider, string_agg(DISTINCT k.layer, ' + ' ORDER BY k.layer) "
-            "FROM usage_daily u JOIN ingest_usagekey k ON k.id = u.usage_key_id "
-            "GROUP BY 1, 2, 3 HAVING count(DISTINCT k.layer) > 1 ORDER BY 1, 2, 3"
-        )
+    """What several layers say of the same calls is charged once; where provider usage or a cost report rules, it ties."""
+    return Check("layers_not_summed", 6, checked=_count("usage_daily") + _count("billed_line")).found(
+        layer_violations()
     )
 
 
@@ -172,24 +168,14 @@ def cube_equals_facts() -> Check:
 
 
 def ratings_reproduce() -> Check:
-    """Ratings are the cube at the prices in force, and charges are the ratings."""
+    """Ratings are the cube at the prices in force, and charges are the ratings, less what other layers charge."""
     check, loaded = Check("ratings_reproduce", 2), price_book()
     slots = {slot.pk: slot for slot in RateSlot.objects.all()}
     dirty = set(DirtySlice.objects.values_list("charge_date", flat=True).distinct())
     days = UsageDaily.objects.order_by("charge_date").values_list("charge_date", flat=True).distinct()
     for day in [day for day in days if day not in dirty]:
         check.found(_rating_differences(day, loaded.book, slots, check))
-    return check.found(
-        _rows(
-            "WITH r AS (SELECT charge_date, usage_key_id, tier, price_class, sum(list_cost) AS cost, sum(quantity) AS q "
-            "FROM rating GROUP BY 1, 2, 3, 4), c AS (SELECT charge_date, usage_key_id, tier, price_class, "
-            "sum(list_cost) AS cost, sum(consumed_quantity) AS q FROM charge WHERE charge_category = 'Usage' "
-            "AND charge_class = '' AND provenance = 'computed' GROUP BY 1, 2, 3, 4) "
-            "SELECT charge_date, usage_key_id, tier, price_class, 'charge' FROM r FULL JOIN c "
-            "USING (charge_date, usage_key_id, tier, price_class) "
-            "WHERE r.cost IS DISTINCT FROM c.cost OR r.q IS DISTINCT FROM c.q ORDER BY 1, 2, 3, 4"
-        )
-    )
+    return check.found(charge_differences())
 
 
 def _rating_differences(day: Any, book: Any, slots: dict[int, Any], check: Check) -> list[tuple[Any, ...]]:

@@ -1,6 +1,6 @@
 """Calls that a gateway's log and a trace both hold, found by the id that the provider gave to the call."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from ingest.calc.identity import event_ids
 from ingest.facts import derive
 
 TABLE = "layer_matched"
+REACH = timedelta(hours=6)  # the longest that a call may last and still be found across midnight
 
 
 class Match(NamedTuple):
@@ -28,24 +29,32 @@ def matches_around(day: date) -> list[Match]:
     and a gateway that states the provider's id beside its own is found by that.
     """
     days = [day + timedelta(days=n) for n in (-1, 0, 1)]
-    asked = derive.requests_of_days(days)
-    traced = [(on, event, request) for on, event, layer, request in asked if layer == "trace"]
+    asked = derive.requests_around(day, REACH)
+    traced = [(on, event, request, at) for on, event, layer, request, at in asked if layer == "trace"]
     if not traced:
         return []
-    of_gateways = {request: (on, event) for on, event, layer, request in asked if layer == "gateway"}
+    of_gateways = {request: (on, event) for on, event, layer, request, _ in asked if layer == "gateway"}
     candidates: dict[UUID, list[int]] = {}
-    texts = [request for _, _, request in traced]
+    texts = [request for _, _, request, _ in traced]
     for source, account in derive.gateway_accounts(days):
         for number, value in enumerate(event_ids(source, [account] * len(texts), texts)):
             candidates.setdefault(UUID(bytes=value.tobytes()), []).append(number)
     found = derive.gateway_facts(days, list(candidates)) if candidates else {}
     gateway = {number: (found[event], event) for event in found for number in candidates[event]}
     pairs = []
-    for number, (on, event, request) in enumerate(traced):
+    for number, (on, event, request, at) in enumerate(traced):
         place = gateway.get(number) or of_gateways.get(request)
-        if place is not None and day in (on, place[0]):
+        if place is not None and day in (on, place[0]) and _near(at, on, place[0]):
             pairs.append(Match(on, event, *place))
     return pairs
+
+
+def _near(at: datetime, on: date, gateway_on: date) -> bool:
+    """Whether a call is close enough to midnight for its gateway to have it on another day: alike seen from both days."""
+    if on == gateway_on:
+        return True
+    midnight = datetime.combine(max(on, gateway_on), time(), UTC)
+    return abs(at - midnight) <= REACH
 
 
 def matched_table(day: date, matches: list[Match]) -> str:

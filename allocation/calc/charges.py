@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finops.tokens import TOKEN_CLASSES
 from ingest.calc.book import PriceBook
 from ingest.calc.rating_lines import rating_lines
+from ingest.calc.scopes import charge_scope
 
 MONEY = pa.decimal128(30, 12)
-CHARGE_KEY = ("charge_date", "key_id", "tier", "tier_estimated", "price_class", "price_row")
+CHARGE_KEY = ("charge_date", "key_id", "tier", "tier_estimated", "price_class", "price_row", "cause")
 
 
 def rate_cube(
@@ -46,10 +45,13 @@ def _with_key(rated: pa.Table, lines: pa.Table) -> pa.Table:
 
 
 def charges(ratings: pa.Table, dimensions: Mapping[int, Mapping[str, Any]]) -> pa.Table:
-    """One charge per date, usage key, tier, class and price: the ratings of all slots that have the same price.
+    """One charge per date, usage key, tier, class, price and cause: the ratings of all slots that have the same price.
 
-    Out: CHARGE_KEY, currency, list_rate, quantity, list_cost, proxy_cost, sku_id, in a fixed order. Costs sum exactly.
+    In: ratings, or parts of them with a ``cause`` ('' where the column is missing). Out: CHARGE_KEY, currency,
+    list_rate, quantity, list_cost, proxy_cost, sku_id, scope, in a fixed order. Costs sum exactly.
     """
+    if "cause" not in ratings.column_names:
+        ratings = ratings.append_column("cause", pa.repeat(pa.scalar(""), len(ratings)))
     keys = [*CHARGE_KEY, "currency"]
     grouped = ratings.group_by(keys).aggregate(
         [("quantity", "sum"), ("list_cost", "sum"), ("proxy_cost", "sum"), ("list_rate", "min")]
@@ -60,17 +62,17 @@ def charges(ratings: pa.Table, dimensions: Mapping[int, Mapping[str, Any]]) -> p
     for name in ("list_cost", "proxy_cost"):
         columns[name] = grouped[f"{name}_sum"].cast(MONEY)
     names = {key: _model_name(found) for key, found in dimensions.items()}
-    pairs = zip(columns["key_id"].to_pylist(), columns["price_class"].to_pylist(), strict=True)
+    pairs = list(zip(columns["key_id"].to_pylist(), columns["price_class"].to_pylist(), strict=True))
+    columns["scope"] = pa.array([scope_of(dimensions[key], price_class) for key, price_class in pairs], pa.string())
     columns["sku_id"] = pa.array([f"{names[key]}/{price_class}" for key, price_class in pairs], pa.string())
     table = pa.table(columns)
     return table.sort_by([(name, "ascending") for name in (*CHARGE_KEY, "currency")])
 
 
+def scope_of(found: Mapping[str, Any], price_class: str) -> str:
+    """The charge scope of a usage key's class."""
+    return charge_scope(price_class, found["mode"], found["service_tier_served"] or found["service_tier_requested"])
+
+
 def _model_name(found: Mapping[str, Any]) -> str:
     return f"{found['provider']}/{found['model_served'] or found['model_requested']}"
-
-
-def is_tokens(price_classes: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which classes count tokens."""
-    mask: np.ndarray[Any, np.dtype[np.bool_]] = pc.is_in(price_classes, pa.array(TOKEN_CLASSES)).to_numpy()
-    return mask

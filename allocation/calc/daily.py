@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from allocation.calc.assign import Parts, parts, share_counts
-from allocation.calc.charges import is_tokens
 from allocation.calc.rules import Rule
 
 MONEY = pa.decimal128(30, 12)
@@ -41,12 +40,10 @@ def cost_daily(
         name: [charge[name][row] for row in bearers.row]
         for name in ("tier", "tier_estimated", "provenance", "billing_currency")
     }
-    classes = pa.array([charge["price_class"][row] for row in bearers.row], pa.string())
+    in_tokens = np.array([charge["consumed_unit"][row] == "tokens" for row in bearers.row], dtype=bool)
     tokens = pc.fill_null(shared["consumed_quantity"], 0)
-    tokens = np.where(
-        is_tokens(pa.chunked_array([classes])), pc.round(tokens).cast(pa.int64()).to_numpy(zero_copy_only=False), 0
-    )
-    unpriced = pc.is_null(shared["list_cost"]).to_numpy(zero_copy_only=False)
+    tokens = np.where(in_tokens, pc.round(tokens).cast(pa.int64()).to_numpy(zero_copy_only=False), 0)
+    unpriced = pc.is_null(shared["effective_cost"]).to_numpy(zero_copy_only=False)
     zero = pa.scalar(0, MONEY)
     money = pa.table(
         {

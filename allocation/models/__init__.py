@@ -2,6 +2,7 @@
 
 from allocation.models.charges import AllocatedCost, Charge, CostDaily, QueryCostDaily
 from allocation.models.cube import CUBE_COLUMNS, CubeKey, Rating, UsageDaily, UsageDailyUnit
+from allocation.models.layers import LateMatch, LayerDay, LayerShare
 from allocation.models.owners import AllocationRule, CostCentre, Grant, RuleVersion, Team
 from allocation.models.tiers import TierPolicy, TierRule
 
@@ -14,6 +15,9 @@ __all__ = [
     "CostDaily",
     "CubeKey",
     "Grant",
+    "LateMatch",
+    "LayerDay",
+    "LayerShare",
     "QueryCostDaily",
     "Rating",
     "RuleVersion",

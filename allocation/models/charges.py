@@ -9,9 +9,10 @@ from finops.domains import MoneyField, QuantityField, RateField
 class Charge(models.Model):
     """One line of cost: the only thing that allocation, statements, FOCUS and forecasts read.
 
-    For usage: one per date, usage key, tier, class and price. Unique by (charge_date, usage_key, tier, tier_estimated,
-    sku_id, sku_price_id, charge_category, charge_class, provenance, origin). Replaced with its slice in an open period,
-    never changed in a closed one. Cost columns are NULL where unpriced.
+    For usage: one per date, usage key, tier, class, price and cause. For lines of cost reports and bills (provenance
+    billed, no tier): what they state beyond the computed charges below them, in full where there are none. Unique by
+    charge_is_unique. Replaced with its slice in an open period, never changed in a closed one. Cost columns are NULL
+    where unpriced.
     """
 
     charge_date = models.DateField()
@@ -35,6 +36,12 @@ class Charge(models.Model):
     proxy_cost = MoneyField(null=True)
     billing_currency = models.CharField(max_length=3)
     provenance = models.CharField(max_length=20)
+    scope = models.TextField(blank=True, help_text="Charge scope: ingest.calc.scopes.")
+    cause = models.CharField(
+        max_length=24,
+        blank=True,
+        help_text="Why lower layers do not explain it (allocation.calc.layers); empty: itself.",
+    )
     origin = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="parts")
 
     class Meta:
@@ -43,8 +50,8 @@ class Charge(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=[
-                    "charge_date", "usage_key_id", "tier", "tier_estimated", "sku_id", "sku_price_id",
-                    "charge_category", "charge_class", "provenance", "origin",
+                    "charge_date", "usage_key_id", "tier", "tier_estimated", "sku_id", "sku_price_id", "price_class",
+                    "charge_category", "charge_class", "billing_currency", "provenance", "scope", "cause", "origin",
                 ],
                 nulls_distinct=False,
                 name="charge_is_unique",

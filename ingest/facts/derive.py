@@ -1,7 +1,7 @@
 """Statements that read facts for what is derived from them: dirty marks, sums, costs of queries."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -102,14 +102,19 @@ _HOUR = (
 )
 
 
-def requests_of_days(days: Sequence[date]) -> list[tuple[Any, ...]]:
-    """(charge_date, event_id, layer, request_id) of calls of which the provider's own id is known."""
+def requests_around(day: date, reach: timedelta) -> list[tuple[Any, ...]]:
+    """(charge_date, event_id, layer, request_id, occurred_at) of calls of which the provider's own id is known.
+
+    All of the day; of the days before and after only what lies within ``reach`` of it.
+    """
+    start, end = (datetime.combine(day + timedelta(days=n), time(), UTC) for n in (0, 1))
+    days = [day + timedelta(days=n) for n in (-1, 0, 1)]
     return rows(
-        "SELECT e.charge_date, e.event_id, k.layer, r.request_id FROM event_request r "
+        "SELECT e.charge_date, e.event_id, k.layer, r.request_id, e.occurred_at FROM event_request r "
         "JOIN usage_event e ON e.charge_date = r.charge_date AND e.event_id = r.event_id "
-        "JOIN ingest_usagekey k ON k.id = e.usage_key_id "
-        "WHERE r.charge_date = ANY(%s) AND e.charge_date = ANY(%s) ORDER BY 1, 2",
-        [list(days), list(days)],
+        "JOIN ingest_usagekey k ON k.id = e.usage_key_id WHERE r.charge_date = ANY(%s) AND e.charge_date = ANY(%s) "
+        "AND (e.charge_date = %s OR e.occurred_at BETWEEN %s AND %s) ORDER BY 1, 2",
+        [days, days, day, start - reach, end + reach],
     )
 
 
