@@ -43,6 +43,10 @@ class Rule(NamedTuple):
     model_class: str = ""  # holds only for models of this class whose reasoning is not reported
 
 
+# Output of one request where a bucket does not count its requests: neither plainly simple nor plainly complex.
+REFERENCE_OUTPUT = 500
+
+
 class Way(NamedTuple):
     """One way to a tier: what a tier_rule id stands for."""
 
@@ -166,9 +170,8 @@ class Classifier:
             return np.array([], dtype=np.int64), np.array([], dtype=np.int64)
         group, first = _groups(events, self.look_back)
         count = len(first)
-        bucket = events.requests > 1
         divisor = np.ones(count, dtype=np.int64)
-        np.maximum.at(divisor, group, np.where(bucket, events.requests, 1))
+        np.maximum.at(divisor, group, _requests(events))
         features = _features(events, group, count, divisor)
         way = self._ways(events, group, count, divisor, features)
         begins = np.zeros(len(group), dtype=np.int64)
@@ -207,6 +210,13 @@ class Classifier:
             if not rule.conditions:
                 decide(applies, rule.name, "otherwise", rule.tier)
         return way
+
+
+def _requests(events: Events) -> Array:
+    """The requests of each event; of a bucket that does not count them (Anthropic's) as many as its output suggests."""
+    uncounted = (events.requests == 0) & ~events.has_query & (events.output > 0)
+    guess = np.maximum(2, -(-events.output // REFERENCE_OUTPUT))
+    return np.where(uncounted, guess, np.maximum(events.requests, 1))
 
 
 def _bare(model: str) -> str:

@@ -95,9 +95,13 @@ def test_the_total_is_that_of_the_files_to_the_last_digit(loaded: dict[str, Any]
         if model != "ledger-llama-70b-ft":
             fresh, made, read = map(Decimal, rates(model, at))
             cost = (prompt - cached) * fresh + output * made + cached * read
+            if model == "gpt-5.6-sol":  # OpenAI's report bills 2 % less
+                cost *= Decimal("0.98")
             expected[model] = expected.get(model, Decimal(0)) + cost
     rows = CostDaily.objects.exclude(model="ledger-llama-70b-ft").values_list("model").annotate(Sum("effective_cost"))
-    assert dict(rows) == {model: cost / 1_000_000 for model, cost in expected.items()}
+    reported_days = (TODAY - date(2026, 8, 1)).days + 1
+    searches = {"": 12 * Decimal(reported_days)}  # 1,200 a day at a cent each, which no usage shows
+    assert dict(rows) == {model: cost / 1_000_000 for model, cost in expected.items()} | searches
     assert loaded["events"] == records.total() == facts.count_facts()
     assert loaded["unpriced"] == records["ledger-llama-70b-ft"]
 
@@ -106,7 +110,8 @@ def test_the_total_is_that_of_the_files_to_the_last_digit(loaded: dict[str, Any]
 def test_it_tells_the_story_of_two_diverging_ends(loaded: dict[str, Any]) -> None:
     assert loaded["months"] == MONTHS
     cost, queries = {}, {}
-    for row in CostDaily.objects.values("charge_date__month", "tier").annotate(
+    usage = CostDaily.objects.exclude(provenance="billed")  # a bill knows no tier
+    for row in usage.values("charge_date__month", "tier").annotate(
         cost=Sum("effective_cost"), count=Sum("queries")
     ):
         place = (row["tier"], row["charge_date__month"])

@@ -22,6 +22,8 @@ from ingest.models import FactDay
 from ingest.services import Import, ingest_file
 from web.demo.buckets import buckets, write_csv, write_openai
 from web.demo.calls import write_calls
+from web.demo.cost_report import ACCOUNT, write_cost_report
+from web.demo.drop import watch
 from web.demo.plan import NOTES
 from web.demo.window import Window
 
@@ -67,10 +69,18 @@ def load(today: date, now: datetime, show: Show) -> Summary:
             for job in write_files(window, Path(folder), show):
                 job.progress = partial(_reading, show, job.path.name)
                 ingest_file(job)
-    refresh(lambda done, total: show("Costing and allocating days", done, total))
+            _refresh(show)
+            report = write_cost_report(window, Path(folder) / "openai_costs.json")
+            ingest_file(Import(report, "openai", account=ACCOUNT))
+        watch("gateway")
+    _refresh(show)
     if window is not None:
         _mark(window, until=today)
     return summary(loaded=window is not None)
+
+
+def _refresh(show: Show) -> None:
+    refresh(lambda done, total: show("Costing and allocating days", done, total))
 
 
 def _reading(show: Show, name: str, count: int) -> None:
@@ -122,7 +132,7 @@ def write_files(window: Window, folder: Path, show: Show = lambda *_: None) -> l
     calls = write_calls(window, folder / "gateway.jsonl.gz")
     mapping = load_mapping((FOLDER / "mapping.yaml").read_text(encoding="utf-8"))
     return [
-        Import(openai, "openai", account="openai-main"),
+        Import(openai, "openai", account=ACCOUNT),
         Import(others, "generic", account="exports", mapping=mapping),
         Import(calls, "litellm", account="gateway"),
     ]

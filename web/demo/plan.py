@@ -76,6 +76,9 @@ NOTES = {
     "models and prices": (
         "assumed", "Each workload stands for a priced model; prices themselves are the book's, dated and real."
     ),
+    "OpenAI's cost report": (
+        "simulated", "The computed cost of the demo's usage, less 2 % on one model, plus a day's web searches at a fixed price."
+    ),
     "cost centres, teams, environments": ("assumed", "Clients of the recordings are given to made-up teams by rules."),
     "tokens of single requests": ("measured", "Azure LLM inference trace 2023 (code) and Mooncake conversations."),
     "dates of single requests": ("tiled", "Runs of consecutive requests are moved to the demo's days, a run a day."),

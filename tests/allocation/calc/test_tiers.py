@@ -91,6 +91,12 @@ def test_two_agents_are_complex_and_the_same_agent_twice_is_not() -> None:
     assert judged(*same)[0][:2] == ("moderate", "calls>=2")
 
 
+def test_a_bucket_that_does_not_count_its_requests_is_estimated_by_its_output() -> None:
+    """9,000 tokens are 18 requests of 500 output each: more than 300, less than 4,000."""
+    rules, _ = CLASSIFIER.classify(events(call(requests=0, output=9_000, input=50_000)))
+    assert (WAYS[rules[0] - 1].tier, WAYS[rules[0] - 1].estimated) == ("moderate", True)
+
+
 def test_a_bucket_is_judged_by_its_averages_and_marked_estimated() -> None:
     rules, begins = CLASSIFIER.classify(events(call(requests=10, output=3_000), call(requests=10, output=3_001)))
     assert [(WAYS[rule - 1].tier, WAYS[rule - 1].estimated) for rule in rules] == [("simple", True), ("moderate", True)]
