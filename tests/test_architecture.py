@@ -28,11 +28,12 @@ def test_modules_have_names_that_say_what_they_hold() -> None:
 
 def test_every_source_has_a_sample_and_a_row_in_the_readme() -> None:
     from ingest.sources import all_sources
+    from web.management.commands.sources import markdown
 
-    readme = (ROOT / "README.md").read_text()
     for kind in all_sources():
         assert any((ROOT / "tests" / "samples").glob(f"{kind}*")), f"no sample folder for {kind}"
-        assert f"`{kind}`" in readme, f"{kind} is not in the README"
+    readme = (ROOT / "README.md").read_text()
+    assert markdown(all_sources()) in readme, "write the output of `manage.py sources --markdown` into the README"
 
 
 def test_every_environment_variable_and_command_is_in_the_readme() -> None:

@@ -21,6 +21,7 @@ class Otlp(RowSource):
     """OpenTelemetry traces: model spans in all dialects, layer trace."""
 
     kind = "otlp"
+    pushed = True
     layer = "trace"
     scopes = ("tokens.*",)
     guide = Guide(

@@ -20,6 +20,7 @@ class OtlpMetrics(RowSource):
     """OpenTelemetry metrics: tokens by model and service, layer meter."""
 
     kind = "otlp_metrics"
+    pushed = True
     layer = "meter"
     keeps_readings = True
     scopes = ("tokens.*",)
