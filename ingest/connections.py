@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import islice
+from urllib.parse import urlsplit
 
 from django.db import IntegrityError, transaction
 
@@ -111,6 +112,8 @@ def _checked(settings: Settings, secret: str) -> Source:
         raise WrongConnection(f"the option {', '.join(lacking)} is needed")
     if settings.every < LEAST:
         raise WrongConnection("more than once a minute is more than providers bear")
+    if settings.way == Connection.Way.FOLDER:
+        _check_folder(str(given.get("url") or ""))
     if settings.way == Connection.Way.PULL:
         if source.secret and source.needs_secret and not secret:
             raise WrongConnection(f"{settings.kind} needs a key: {source.secret}")
@@ -119,6 +122,13 @@ def _checked(settings: Settings, secret: str) -> Source:
         except PullFailed as failed:
             raise WrongConnection(str(failed)) from None
     return source
+
+
+def _check_folder(url: str) -> None:
+    if not url:
+        raise WrongConnection("a folder needs its path or URL")
+    if "://" in url and "@" in urlsplit(url).netloc:
+        raise WrongConnection("a folder's URL holds no key: its store takes that from the environment of the worker")
 
 
 _COMMON_OPTIONS = {"billing_accounts"}

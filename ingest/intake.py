@@ -211,7 +211,7 @@ def _pump(deliveries: Iterator[Delivery], writer: Writer, progress: Callable[[in
 
     def write() -> None:
         try:
-            runs.end_when_stopped("SESSION")
+            runs.end_when_stopped("SESSION", writer.run)
             while (delivery := waiting.get()) is not None:
                 if state.error is None:
                     _write(writer, delivery)

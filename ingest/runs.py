@@ -54,16 +54,27 @@ def shared(*, source: str, account: str, stream: str) -> IngestRun:
         )  # fmt: skip
 
 
-def end_when_stopped(scope: str) -> None:
+def end_when_stopped(scope: str, run: IngestRun | None = None) -> None:
     """Let the database end a session whose process stops in the middle of a transaction, before its lease passes.
 
     So it keeps no locks from whoever takes over, and cannot commit when it wakes. ``scope``: SESSION, or LOCAL to this
-    transaction.
+    transaction. ``run``: the session is that run's alone, so that whoever ends the run can end the session too.
     """
     milliseconds = round(LEASE.total_seconds() * 800)
     with connection.cursor() as cursor:
-        for name in ("idle_in_transaction_session_timeout", "statement_timeout"):
-            cursor.execute(f"SET {scope} {name} = {milliseconds}")
+        cursor.execute(f"SET {scope} idle_in_transaction_session_timeout = {milliseconds}")
+        if run is not None:
+            cursor.execute("SELECT set_config('application_name', %s, false)", [f"finops run {run.pk}"])
+
+
+def end_sessions(ids: Sequence[int]) -> None:
+    """End what sessions these runs still have: one that stands still within a COPY heeds no time-out."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name = ANY(%s) AND pid <> pg_backend_pid()",
+            [[f"finops run {pk}" for pk in ids]],
+        )
 
 
 def reap() -> int:
@@ -71,7 +82,11 @@ def reap() -> int:
     over = IngestRun.objects.filter(state=IngestRun.State.RUNNING, lease_until__lt=Now())
     is_shared = Q(stream__in=PUSHED, connection=None)
     done = over.filter(is_shared).update(state=IngestRun.State.DONE, finished_at=Now())
-    return done + over.exclude(is_shared).update(
+    dead = list(over.exclude(is_shared).values_list("pk", flat=True))
+    if not dead:
+        return done
+    end_sessions(dead)
+    return done + over.filter(pk__in=dead).update(
         state=IngestRun.State.FAILED, reason="lease expired", finished_at=Now()
     )
 

@@ -20,7 +20,7 @@ from ingest.connections import client_of
 from ingest.coverage import Place
 from ingest.intake import Intake, Stopped, take
 from ingest.models import Connection, IngestRun, SourceName
-from ingest.pull import Client, CursorExpired, Page, PullFailed, Stream, Window
+from ingest.pull import Client, CursorExpired, Name, Page, PullFailed, Stream, Window
 from ingest.reading import groups_of_pages
 from ingest.redelivery import quarantined
 from ingest.services import context_of, latest_us
@@ -76,9 +76,10 @@ def leased(connection: Connection) -> Iterator[Lease]:
         )
         if not taken:
             raise Busy(f"{connection.name} is being synchronised by another worker")
-        IngestRun.objects.filter(connection=connection, state=IngestRun.State.RUNNING).update(
-            state=IngestRun.State.FAILED, reason="its worker died", finished_at=Now()
-        )
+        left = IngestRun.objects.filter(connection=connection, state=IngestRun.State.RUNNING)
+        if ids := list(left.values_list("pk", flat=True)):
+            runs.end_sessions(ids)
+            left.update(state=IngestRun.State.FAILED, reason="its worker died", finished_at=Now())
     try:
         yield lease
     finally:
@@ -108,7 +109,7 @@ def sync(
                     progress(f"{stream.name} {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M}")
                     _pull(lease, source, client, (stream, window), outcome)
                 outcome.left = sum(stream.name not in outcome.errors for stream, _ in windows[most:])
-                _refresh_names(connection, source, client, outcome)
+                _refresh_names(lease, source, client, outcome)
         except PullFailed as failed:  # no client at all: no key, a URL that is not allowed
             outcome.errors["connection"] = str(failed)
         except LeaseLost:
@@ -205,8 +206,15 @@ def _whole(source: Source, stream: Stream, window: Window) -> Callable[[IngestRu
     return end
 
 
-def _refresh_names(connection: Connection, source: Source, client: Client, outcome: Outcome) -> None:
-    now = runs.database_now()
+def _held(lease: Lease, names: Iterator[Name]) -> Iterator[Name]:
+    for number, name in enumerate(names):
+        if not number % 20:  # many projects take many requests
+            lease.renew()
+        yield name
+
+
+def _refresh_names(lease: Lease, source: Source, client: Client, outcome: Outcome) -> None:
+    connection, now = lease.connection, runs.database_now()
     if connection.names_at is not None and connection.names_at > now - NAMES_EVERY:
         return
     try:
@@ -215,7 +223,7 @@ def _refresh_names(connection: Connection, source: Source, client: Client, outco
                 source=source.kind, account=connection.account, what=name.what, external_id=name.id[:200],
                 name=name.name[:300], seen_at=now,
             )
-            for name in source.names(client, connection.options)
+            for name in _held(lease, source.names(client, connection.options))
         ]  # fmt: skip
     except PullFailed as failed:
         outcome.errors["names"] = str(failed)

@@ -14,7 +14,9 @@ urlpatterns = [
     path("overview/", views.dashboard, name="overview"),
     path("overview/cost-centres.csv", views.cost_centres_csv, name="overview-cost-centres-csv"),
     path("dash/<path:path>", views.dashboard, name="dash"),
+    path("", include("web.pages.urls")),
     path("", include("web.api.urls")),
+    path("", include("web.api.otlp")),
     path("", include("web.exports.urls")),
     path("", include("web.health")),
 ]

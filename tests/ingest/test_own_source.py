@@ -47,7 +47,15 @@ class Acme(RowSource):
 SOURCE = Acme()
 '''
 CALLS = [
-    {"id": "1", "at": "2026-09-08T10:00:00Z", "model": "gpt-4o", "input": 100, "cached": 40, "output": 7, "cents": "12.5"},
+    {
+        "id": "1",
+        "at": "2026-09-08T10:00:00Z",
+        "model": "gpt-4o",
+        "input": 100,
+        "cached": 40,
+        "output": 7,
+        "cents": "12.5",
+    },
     {"id": "2", "at": "2026-09-08T11:00:00Z", "model": "gpt-4o", "input": 10, "cached": 11, "output": 1, "cents": "1"},
 ]
 

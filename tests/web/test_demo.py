@@ -111,9 +111,7 @@ def test_it_tells_the_story_of_two_diverging_ends(loaded: dict[str, Any]) -> Non
     assert loaded["months"] == MONTHS
     cost, queries = {}, {}
     usage = CostDaily.objects.exclude(provenance="billed")  # a bill knows no tier
-    for row in usage.values("charge_date__month", "tier").annotate(
-        cost=Sum("effective_cost"), count=Sum("queries")
-    ):
+    for row in usage.values("charge_date__month", "tier").annotate(cost=Sum("effective_cost"), count=Sum("queries")):
         place = (row["tier"], row["charge_date__month"])
         cost[place], queries[place] = row["cost"], row["count"]
     assert {tier for tier, _ in cost} == {"simple", "moderate", "complex", "research"}

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,10 @@ from schemathesis.specs.openapi.checks import (
 
 from allocation.selectors import FILTERS
 from finops.wsgi import application
+from ingest.connections import Trial
+from tests.web.connected import connected
 from tests.web.ledger import Usage, bearer, load, person
+from web import connecting
 
 DOCUMENT = Path(__file__).parents[2] / "web" / "api" / "openapi.yaml"
 EXAMPLES = int(os.environ.get("FINOPS_FUZZ_EXAMPLES", "40"))
@@ -52,16 +56,17 @@ def test_every_operation_is_documented() -> None:
             assert operation["summary"], (path, method)
             assert operation["description"], (path, method)
             assert {} not in operation["security"], "no operation is open to everybody"
-            assert {"200", "400", "401", "403"} <= set(operation["responses"])
+            assert {"400", "401", "403"} <= set(operation["responses"])
+            assert {"200", "201"} & set(operation["responses"])
             for code, answer in operation["responses"].items():
-                media = "application/json" if code == "200" else "application/problem+json"
+                media = "application/json" if code in ("200", "201") else "application/problem+json"
                 assert list(answer["content"]) == [media], (path, code)
     names = {parameter["name"] for parameter in document["paths"]["/api/v1/costs"]["get"]["parameters"]}
     assert {f"filter[{name}]" for name in FILTERS} <= names
 
 
 def _paths(patterns: list[Any]) -> set[str]:
-    return {f"/{pattern.pattern}" for pattern in patterns}
+    return {re.sub(r"<\w+:(\w+)>", r"{\1}", f"/{pattern.pattern}") for pattern in patterns}
 
 
 @pytest.mark.django_db
@@ -92,15 +97,21 @@ _ours = [
 
 
 @pytest.fixture
-def access(db: None) -> Iterator[dict[str, str]]:
-    """A token, and requests that leave the test's connection open, as Django's own test client does."""
+def access(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Tokens of a reader and of an admin who changes sources, none of which is asked anything.
+
+    Requests leave the test's connection open, as Django's own test client does.
+    """
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     load(
         Usage("12.34", "CC-100", "search"), Usage("7", None, provenance="billed"), Usage(None, "CC-200", estimate="1"),
         Usage("3", "CC-100", currency="EUR"),
     )  # fmt: skip
-    yield bearer(person("fuzz", "finance"))
+    monkeypatch.setattr(connecting, "try_out", lambda _: Trial(True, "The key works"))
+    connected("conn")
+    reader, admin = bearer(person("fuzz", "finance")), bearer(person("fuzz-admin", "admin"), "write")
+    yield {"reader": reader["HTTP_AUTHORIZATION"], "admin": admin["HTTP_AUTHORIZATION"]}
     for signal in (request_started, request_finished):
         signal.connect(close_old_connections)
 
@@ -108,6 +119,7 @@ def access(db: None) -> Iterator[dict[str, str]]:
 @schema.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_whatever_is_asked_is_answered_as_documented(case: Any, access: dict[str, str]) -> None:
-    headers = {"Authorization": access["HTTP_AUTHORIZATION"], "Accept-Encoding": "identity"}  # it does not unzip
+    who = "admin" if "/sources" in case.operation.path else "reader"
+    headers = {"Authorization": access[who], "Accept-Encoding": "identity"}  # it does not unzip
     response = case.call(headers=headers)
     case.validate_response(response, checks=_ours)

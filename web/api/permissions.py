@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
 from rest_framework.request import Request
 
+from allocation.models import Grant
 from allocation.scope import ROLES_THAT_SEE_ALL, roles_of
 from web.models import ApiToken
 
@@ -33,6 +34,19 @@ class WithinTokenScope(IsAuthenticated):
         return request.auth.scope == ApiToken.Scope.WRITE
 
 
+class IngestToken(WithinTokenScope):
+    """A token of scope ingest and nothing else: a person's session or write token must not be mistaken for a sender."""
+
+    message = "This needs a token of scope ingest."
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        """By the token alone; its user needs no role."""
+        if not IsAuthenticated.has_permission(self, request, view):
+            return False
+        is_ingest = isinstance(request.auth, ApiToken) and request.auth.scope == ApiToken.Scope.INGEST
+        return is_ingest and super().has_permission(request, view)
+
+
 class SeesEverything(WithinTokenScope):
     """Analyst, finance, admin or auditor: sources, runs and quarantine are not scoped by cost centre."""
 
@@ -44,3 +58,15 @@ class SeesEverything(WithinTokenScope):
             self.message = super().message  # the token's scope, not the role, is what lacks
             return False
         return bool(roles_of(request.user) & ROLES_THAT_SEE_ALL)
+
+
+class Administers(SeesEverything):
+    """Those who see everything may read; an admin may change (CONTRACTS 7: sources and credentials)."""
+
+    message = "Reading this needs the role analyst, finance, admin or auditor; changing it, admin."
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        """By the grants of the user, read afresh."""
+        if not super().has_permission(request, view):
+            return False
+        return request.method in SAFE_METHODS or Grant.Role.ADMIN in roles_of(request.user)

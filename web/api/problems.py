@@ -4,7 +4,7 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import SuspiciousOperation
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.views import defaults
@@ -33,7 +33,11 @@ _MEANING = {
     401: "No token and no session, or a token that is unknown, expired or revoked.",
     403: "The roles of the user or the scope of the token do not allow it.",
     404: "There is no such thing, or not for this user.",
-    406: "The answer is JSON only.",
+    409: "It cannot be done as things stand, or the first request with this Idempotency-Key is still under way.",
+    413: "More than one request may hold.",
+    415: "A content type or coding that is not taken here.",
+    422: "The Idempotency-Key belongs to another request.",
+    503: "Not now; the same request may be sent again.",
 }
 
 
@@ -53,7 +57,7 @@ def problem_json(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler. None for what nobody foresaw: Django logs it and ``server_error`` answers."""
     if isinstance(error, OperationalError) and isinstance(error.__cause__, QueryCanceled):
         error = TooLong()
-    if isinstance(error, (SuspiciousOperation, RequestDataTooBig)):
+    if isinstance(error, SuspiciousOperation):
         error = ValidationError("The request is malformed.")
     response = exception_handler(error, context)
     if response is None:

@@ -6,8 +6,11 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from web.api.cost_centres import CostCentresView, TeamsView
 from web.api.costs import CostsView
+from web.api.events import EventsView
+from web.api.health import DataHealthView
 from web.api.permissions import WithinTokenScope
 from web.api.runs import QuarantineView, RunsView
+from web.api.sources import SourcesView, SourceView, SyncView
 
 # The split view keeps its start-up script in a file of its own address: `script-src 'self'` lets it through.
 _docs = SpectacularSwaggerSplitView.as_view(url_name="api-schema", permission_classes=[WithinTokenScope])
@@ -16,6 +19,11 @@ urlpatterns = [
     path("api/v1/costs", CostsView.as_view(), name="api-costs"),
     path("api/v1/cost-centres", CostCentresView.as_view(), name="api-cost-centres"),
     path("api/v1/teams", TeamsView.as_view(), name="api-teams"),
+    path("api/v1/events", EventsView.as_view(), name="api-events"),
+    path("api/v1/sources", SourcesView.as_view(), name="api-sources"),
+    path("api/v1/sources/<slug:name>", SourceView.as_view(), name="api-source"),
+    path("api/v1/sources/<slug:name>/sync", SyncView.as_view(), name="api-source-sync"),
+    path("api/v1/data-health", DataHealthView.as_view(), name="api-data-health"),
     path("api/v1/runs", RunsView.as_view(), name="api-runs"),
     path("api/v1/quarantine", QuarantineView.as_view(), name="api-quarantine"),
     path("api/schema/", SpectacularAPIView.as_view(permission_classes=[WithinTokenScope]), name="api-schema"),

@@ -1,6 +1,7 @@
 """Windows of pulls: borders are the provider's own, and stay where they are however often they are drawn."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -44,7 +45,7 @@ def test_windows_cover_the_time_once_without_gap_and_are_no_longer_than_asked(
     low, high = align(start, width), align(start + length, width, up=True)
     pieces = chunks(low, high, 30 * DAY)
     assert sum((end - begin for begin, end in pieces), timedelta(0)) == high - low
-    assert all(before.end == after.start for before, after in zip(pieces, pieces[1:], strict=False))
+    assert all(before.end == after.start for before, after in pairwise(pieces))
     assert all(begin < end <= begin + 30 * DAY for begin, end in pieces)
     assert all(align(border, width) == border for piece in pieces for border in piece)
 

@@ -14,6 +14,12 @@ document.addEventListener("click", (event) => {
   closeMenus(menu);
 });
 
+/* What was sent once is not sent twice; a trial of a source may take a while. */
+document.addEventListener("submit", (event) => event.target.setAttribute("aria-busy", "true"));
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[aria-busy]")) form.removeAttribute("aria-busy");
+});
+
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   const open = event.target.closest("details[open]") || document.querySelector("details[open]");

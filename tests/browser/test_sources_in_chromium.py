@@ -1,0 +1,170 @@
+"""Connecting a source as a person does: a wrong key is told, the right one pulls, and nothing shows it again."""
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from playwright.sync_api import Browser, Page
+from pytest_django.live_server_helper import LiveServer
+
+from allocation.models import Grant
+from finops.models import User
+from ingest.models import Connection, IngestRun, UsageEvent
+from ingest.sync import sync
+from tests.browser import chromium
+from tests.conftest import empty_ledger
+from tests.fake_provider import FakeProvider, generate
+from tests.fake_provider.pulled import MIDNIGHT, impatient, only
+from tests.web.connected import PAYLOAD
+
+pytestmark = [pytest.mark.browser]
+SIZES = {"desk": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[FakeProvider]:
+    settings.ALLOWED_NETWORKS = ["127.0.0.0/8"]
+    only(monkeypatch, "openai", "completions")
+    impatient(monkeypatch)
+    with FakeProvider(generate(MIDNIGHT, seed=7, days=3, series=2, apis=("openai",))) as running:
+        yield running
+
+
+@pytest.fixture
+def site(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
+    chromium.require()
+    with django_db_blocker.unblock():
+        Grant.objects.create(user=User.objects.create_user("admin", password=PASSWORD), role=Grant.Role.ADMIN)
+        server = LiveServer("127.0.0.1")
+        try:
+            yield server.url
+        finally:
+            server.stop()
+            _end_sessions()
+            empty_ledger()
+
+
+def _end_sessions() -> None:
+    """The server's threads outlive it by a moment, and their sessions would keep the test database from being dropped."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() "
+            "and pid <> pg_backend_pid()"
+        )
+
+
+@pytest.fixture
+def browser(site: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
+    """After the site is filled and closed before it is emptied: playwright's loop makes Django wary of the ORM.
+
+    Django keeps another connection for that loop: it may have been ended by a test before, and ends with this one.
+    """
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    with chromium.browser() as started:
+        connection.close()
+        yield started
+        connection.close()
+
+
+def logged_in(browser: Browser, site: str, size: str, heard: list[str]) -> Page:
+    page = browser.new_context(viewport=SIZES[size]).new_page()
+    page.on("console", lambda said: heard.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.on("dialog", lambda dialog: heard.append(f"dialog {dialog.message}"))
+    page.goto(f"{site}/sources/")
+    page.fill("#id_username", "admin")
+    page.fill("#id_password", PASSWORD)
+    page.press("#id_password", "Enter")
+    page.wait_for_selector("h1")
+    return page
+
+
+def no_sideways_scroll(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_connect_openai_with_a_wrong_and_with_the_right_key(
+    browser: Browser, site: str, provider: FakeProvider, size: str, tmp_path: Path
+) -> None:
+    heard: list[str] = []
+    page = logged_in(browser, site, size, heard)
+    page.get_by_role("link", name="Connect a source").first.click()
+    page.get_by_role("link", name="OpenAI", exact=True).click()
+    assert page.locator("#id_secret").get_attribute("type") == "password"
+
+    def fill(key: str) -> None:
+        page.fill("#id_secret", key)
+        page.locator("details.more").evaluate("more => more.open = true")
+        page.fill("#id_base_url", f"{provider.url}/v1")
+        page.fill("#id_begins_on", (MIDNIGHT - timedelta(days=4)).date().isoformat())
+        page.get_by_role("button", name="Try and save").click()
+
+    page.fill("#id_name", "my-openai")
+    fill("sk-admin-this-is-not-the-key-0000")
+    page.wait_for_selector("[role=alert]")
+    told = page.inner_text("[role=alert]")
+    assert "It was not saved" in told
+    assert "401" in told
+    assert page.input_value("#id_secret") == ""
+    assert page.input_value("#id_name") == "my-openai"
+    assert "not-the-key" not in page.content()
+    assert Connection.objects.count() == 0
+    assert provider.requests, "it was asked"
+    heard.clear()  # the browser calls an answer of 422 an error
+
+    fill(provider.scenario.key)
+    page.wait_for_url(f"{site}/sources/my-openai/")
+    assert "is connected" in page.inner_text(".said")
+    assert provider.scenario.key not in page.content()
+    assert page.locator("h1").inner_text() == "my-openai"
+
+    item = Connection.objects.get()
+    assert item.next_due_at is None, "due: what a worker would do now"
+    sync(item)
+    page.reload()
+    page.wait_for_selector(".dot.ok")
+    assert page.locator(".strip .complete").count() > 0
+    assert UsageEvent.objects.count() > 0
+    run = IngestRun.objects.order_by("-id").first()
+    assert run is not None
+    page.locator(f'a[href="/runs/{run.pk}/"]').first.click()
+    assert page.locator("h1").inner_text() == f"Run {run.pk}"
+
+    page.goto(f"{site}/sources/my-openai/")
+    page.get_by_role("button", name="Sync now").click()
+    assert "due now" in page.inner_text(".said")
+    page.get_by_role("button", name="Disable").click()
+    page.wait_for_selector(".dot.disabled")
+    assert no_sideways_scroll(page)
+    page.screenshot(path=folder(tmp_path) / f"source-{size}.png", full_page=True)
+    assert heard == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_no_name_runs_and_no_page_scrolls_sideways(browser: Browser, site: str, size: str, tmp_path: Path) -> None:
+    from tests.web.connected import connected, ran
+
+    item = connected("conn", account=PAYLOAD * 5, last_error=PAYLOAD * 9, failures=2, options={PAYLOAD: PAYLOAD})
+    run = ran(item, state="failed", reason=PAYLOAD * 9, input_name=PAYLOAD, notes={"unknown_fields": {PAYLOAD * 5: 3}})
+    run.quarantine.create(reason="bad_number", place=PAYLOAD * 5, detail=PAYLOAD * 7, sha256=b"x" * 32)
+    ran(None, kind="generic", account=PAYLOAD * 5)
+    heard: list[str] = []
+    page = logged_in(browser, site, size, heard)
+    for path in ("sources/", "sources/conn/", "connect/", "connect/prometheus/", "data-health/",
+                 "data-health/quarantine/", "runs/", f"runs/{run.pk}/"):  # fmt: skip
+        page.goto(f"{site}/{path}")
+        assert no_sideways_scroll(page), path
+        assert page.locator("img").count() == 0, path
+        page.screenshot(path=folder(tmp_path) / f"{path.strip('/').replace('/', '-')}-{size}.png", full_page=True)
+    assert heard == []
+
+
+def folder(tmp_path: Path) -> Path:
+    """Where screenshots go: SCREENSHOTS, else the test's own folder."""
+    return Path(os.environ.get("SCREENSHOTS", tmp_path))

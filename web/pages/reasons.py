@@ -1,0 +1,36 @@
+"""What reasons, checks and states mean, in words for who has to act on them."""
+
+MEANING = {
+    "not_json": "The record is no JSON; usually a line that was cut.",
+    "bad_utf8": "Bytes that are no text; the file was damaged or is in another encoding.",
+    "too_long": "One record longer than any usage record is.",
+    "missing_time": "No time in the record; an import can give it with --at.",
+    "bad_time": "A time that cannot be read, or that names no zone; say the zone in the mapping.",
+    "out_of_window": "Before 2015 or in the future: a wrong clock, or milliseconds read as seconds.",
+    "missing_model": "Tokens without a model cannot be priced.",
+    "bad_number": "A count that is no number.",
+    "negative": "A negative count; corrections are cost, not usage.",
+    "too_large": "A count beyond anything that is real.",
+    "fractional": "A fraction of a token.",
+    "cached_exceeds_input": "More cached tokens than input: the source counts them beside the input, not inside.",
+    "unexplained_total": "The parts do not add up to the total that the source states.",
+    "unknown_shape": "A record that this kind does not have; is it the right kind, or did the format change?",
+    "truncated_stream": "The input ended in the middle of a record.",
+    "duplicate_conflict": "Two records with one identity and different figures in one delivery.",
+}
+CHECKS = {
+    "classes_disjoint": "Token classes do not overlap and add up to what the source states",
+    "money_domain": "Every amount lies in a column with bounds",
+    "no_nan": "No amount is NaN",
+    "conservation": "What is allocated, unallocated and idle adds up to what is charged",
+    "unpriced_not_zero": "Usage without a price has no cost, not a cost of zero",
+    "dedup_and_cursor": "Every event counts once",
+    "no_orphans": "Every fact belongs to a run and a key that exist",
+    "layers_not_summed": "No spend counts twice because two systems report it",
+    "cube_equals_facts": "Daily figures add up to the single calls",
+    "ratings_reproduce": "Costs are quantities times the prices in force",
+    "runs_add_up": "What was read was stored, known, rejected or no usage",
+    "no_bucket_gaps": "No gap in what was pulled goes unrecorded",
+    "closed_hash": "Closed periods have not changed",
+    "audit_chain": "Nobody has changed the audit trail",
+}
