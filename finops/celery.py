@@ -7,6 +7,7 @@ from celery import Celery
 from django.conf import settings
 
 from finops import broker
+from finops.deliveries import forget_what_cannot_be_acknowledged
 
 TICK_SECONDS, HEARTBEAT_SECONDS, REAP_SECONDS, SYNC_SECONDS = 10, 20, 60, 30
 
@@ -39,3 +40,4 @@ app.conf.update(
         }.items()
     },
 )
+forget_what_cannot_be_acknowledged(app)

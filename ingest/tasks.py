@@ -3,14 +3,12 @@
 import logging
 
 from finops.celery import app
-from finops.deliveries import forget_what_cannot_be_acknowledged
 from ingest import runs
 from ingest.folders import sweep
 from ingest.models import Connection
 from ingest.sync import Busy, LeaseLost, due, sync
 
 log = logging.getLogger(__name__)
-forget_what_cannot_be_acknowledged(app)
 
 
 @app.task(name="ingest.reap")

@@ -166,7 +166,7 @@ def spend_logs(client: Client, window: Window, page_size: int) -> Iterator[Page]
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise PullFailed("/spend/logs/v2 did not answer with rows")
         yield Page(document, f"spend/logs/v2 answer {number}", answer.at)
-        if len(rows) < page_size:
+        if not rows or (len(rows) < page_size and not _says_more(document, page, len(rows))):
             return
         try:
             first, last = (instant(row.get("startTime"), "startTime", zone=_UTC) for row in (rows[0], rows[-1]))
@@ -177,6 +177,12 @@ def spend_logs(client: Client, window: Window, page_size: int) -> Iterator[Page]
         reached = last.replace(microsecond=0)
         since, page = (reached, 1) if reached > since else (since, page + 1)
     raise PullFailed(f"more than {MAX_PAGES:,} pages of /spend/logs/v2")
+
+
+def _says_more(document: Record, page: int, rows: int) -> bool:
+    """Whether a short answer is one of a server that gives fewer rows than it is asked for."""
+    size, total = document.get("page_size"), document.get("total")
+    return isinstance(size, int) and isinstance(total, int) and (page - 1) * size + rows < total
 
 
 def _round_money(column: Any) -> Any:
