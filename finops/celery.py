@@ -10,6 +10,7 @@ from finops import broker
 from finops.deliveries import forget_what_cannot_be_acknowledged
 
 TICK_SECONDS, HEARTBEAT_SECONDS, REAP_SECONDS, SYNC_SECONDS = 10, 20, 60, 30
+PRUNE_SECONDS = 3_600
 
 app = Celery("finops")
 app.conf.update(
@@ -27,7 +28,7 @@ app.conf.update(
     worker_enable_remote_control=False,  # pgmq's queue names are too short for it
     worker_hijack_root_logger=False,
     timezone="UTC",
-    imports=["finops.tasks", "ingest.tasks", "allocation.tasks"],
+    imports=["finops.tasks", "ingest.tasks", "allocation.tasks", "web.tasks"],
     beat_schedule_filename=str(settings.DATA_DIR / "beat-schedule"),
     # A tick that nobody took in time is dropped: the next one does the same.
     beat_schedule={
@@ -37,6 +38,8 @@ app.conf.update(
             "allocation.refresh": TICK_SECONDS,
             "ingest.reap": REAP_SECONDS,
             "ingest.sync_due": SYNC_SECONDS,
+            "web.verify": SYNC_SECONDS,
+            "web.prune": PRUNE_SECONDS,
         }.items()
     },
 )

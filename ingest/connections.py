@@ -1,5 +1,6 @@
 """Connected sources: make, change, try and disable them."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,13 +20,15 @@ from ingest.models import Connection
 from ingest.network import check_url
 from ingest.pull import PullFailed
 from ingest.reading import groups_of_pages
-from ingest.services import context_of, latest_us
+from ingest.services import WrongAccounts, context_of, latest_us
 from ingest.source import NotThisKind, Source
 from ingest.sources import UnknownKind, get_source
 
 EVERY, LEAST = timedelta(hours=1), timedelta(minutes=1)
 BACKFILL = timedelta(days=30)
+NAME = r"[a-z0-9][a-z0-9_-]{0,59}"
 _BREATH = 20.0  # seconds
+_ENOUGH = 3  # streams that fail at once: the others would too
 
 
 class WrongConnection(ValueError):
@@ -97,11 +100,17 @@ def _actor(by: User | None) -> str:
     return by.get_username() if by is not None else credentials.COMMAND_LINE
 
 
-def _checked(settings: Settings, secret: str) -> Source:
+def _known(settings: Settings) -> Source:
+    if not re.fullmatch(NAME, settings.name):
+        raise WrongConnection("a name is made of small letters, digits, - and _, at most 60, the first no - or _")
     try:
-        source = get_source(settings.kind)
+        return get_source(settings.kind)
     except UnknownKind as unknown:
         raise WrongConnection(str(unknown)) from None
+
+
+def _checked(settings: Settings, secret: str) -> Source:
+    source = _known(settings)
     if settings.way == Connection.Way.PULL and not source.pulled:
         raise WrongConnection(f"{settings.kind} cannot be pulled; import its files or send its records")
     known = {option.name: option for option in source.options}
@@ -110,6 +119,7 @@ def _checked(settings: Settings, secret: str) -> Source:
         raise WrongConnection(f"{settings.kind} has no option {', '.join(stray)}; it has: {', '.join(known) or 'none'}")
     if lacking := [name for name, option in known.items() if option.required and not given.get(name)]:
         raise WrongConnection(f"the option {', '.join(lacking)} is needed")
+    _try_options(source, dict(given))
     if settings.every < LEAST:
         raise WrongConnection("more than once a minute is more than providers bear")
     if settings.way == Connection.Way.FOLDER:
@@ -131,13 +141,24 @@ def _check_folder(url: str) -> None:
         raise WrongConnection("a folder's URL holds no key: its store takes that from the environment of the worker")
 
 
+def _try_options(source: Source, given: dict[str, str]) -> None:
+    """What only those who use the options find wrong. Raises WrongConnection."""
+    try:
+        context_of(options=given)
+        source.streams(given)
+    except (WrongAccounts, PullFailed) as wrong:
+        raise WrongConnection(str(wrong)) from None
+    except (ValueError, KeyError):
+        raise WrongConnection(f"{source.kind} cannot use these options; a number may be no number") from None
+
+
 _COMMON_OPTIONS = {"billing_accounts"}
 _FOLDER_OPTIONS = {"url", "pattern", "mapping"}
 
 
 @contextmanager
 def client_of(
-    connection: Connection, source: Source, *, heartbeat: Callable[[], None] = lambda: None
+    connection: Connection, source: Source, *, heartbeat: Callable[[], None] = lambda: None, tries: int = 5
 ) -> Iterator[HttpClient]:
     """A client with the connection's URL and key. Raises PullFailed when the key does not open."""
     secret = credentials.open_secret(connection.credential) if connection.credential is not None else ""
@@ -148,7 +169,7 @@ def client_of(
             seconds -= _BREATH
             heartbeat()
 
-    client = HttpClient(connection.base_url, source.headers(secret), sleep=sleep)
+    client = HttpClient(connection.base_url, source.headers(secret), sleep=sleep, tries=tries)
     try:
         yield client
     finally:
@@ -169,11 +190,11 @@ def try_out(connection: Connection) -> Trial:
     """Ask for the newest window of each stream and read its first page; stores nothing."""
     source = get_source(connection.kind)
     now, context = runs.database_now(), context_of(options=connection.options)
-    records = rejected = 0
+    records = rejected = answered = 0
     refused: list[str] = []
     streams = list(source.streams(connection.options))
     try:
-        with client_of(connection, source) as client:
+        with client_of(connection, source, tries=1) as client:
             for stream in streams:
                 end = align(now, stream.width, up=True)
                 window = Window(end - max(stream.width, min(stream.chunk, timedelta(days=1))), end)
@@ -183,11 +204,14 @@ def try_out(connection: Connection) -> Trial:
                         if group.truncated:
                             raise PullFailed(group.truncated)
                         records, rejected = records + group.read, rejected + len(group.rejects)
+                    answered += 1
                 except (PullFailed, NotThisKind) as failed:
                     refused.append(f"{stream.name}: {failed}")
+                if not answered and len(refused) == _ENOUGH:
+                    break
     except PullFailed as failed:
         return Trial(False, str(failed))
-    if len(refused) == len(streams):
+    if not answered:
         return Trial(False, refused[0] if refused else "there is nothing to pull")
     said = f"The key works; {records:,} records on the first pages" + (
         f"; not readable: {'; '.join(refused)}" if refused else ""

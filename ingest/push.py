@@ -13,7 +13,7 @@ from ingest.items import Item
 from ingest.models import IngestRun
 from ingest.reading import Group, groups_of_items
 from ingest.services import context_of, latest_us
-from ingest.source import Source
+from ingest.source import NotThisKind, Record, Source
 from ingest.sources import get_source
 
 MAX_BATCH = 10_000
@@ -57,16 +57,25 @@ def take_stream(kind: str, account: str, stream: str, records: Sequence[Any]) ->
 
 
 def _items(records: Sequence[Any], source: Source) -> Iterator[Item]:
-    """Records of a batch; one of them may be a page of many."""
+    """Records of a batch, each object, page of objects, or what was wrong with its text."""
     number = 0
     for place, value in enumerate(records):
         digest = sha256(json.dumps(value, sort_keys=True, default=str).encode()).digest()
-        if isinstance(value, dict) and source.is_page(value):
-            for pointer, record in source.records(value):
-                good = record if isinstance(record, dict) else Rejected("unknown_shape", "not an object")
-                yield Item(f"event {place}{pointer}", number, None, digest, good)
-                number += 1
-        else:
-            one = value if isinstance(value, dict) else Rejected("unknown_shape", "not an object")
-            yield Item(f"event {place}", number, None, digest, one)
+        for pointer, record in _records(value, source):
+            yield Item(f"event {place}{pointer}", number, None, digest, record)
             number += 1
+
+
+def _records(value: Any, source: Source) -> Iterator[tuple[str, Record | Rejected]]:
+    if isinstance(value, Rejected):
+        yield "", value
+    elif not isinstance(value, dict):
+        yield "", Rejected("unknown_shape", "not an object")
+    elif not source.is_page(value):
+        yield "", value
+    else:
+        try:
+            for pointer, record in source.records(value):
+                yield pointer, record if isinstance(record, dict) else Rejected("unknown_shape", "not an object")
+        except NotThisKind as other:
+            yield "", Rejected("unknown_shape", str(other)[:200])

@@ -11,13 +11,10 @@ from django.views.decorators.debug import sensitive_variables
 from finops import audit
 from finops.models import User
 from ingest.connections import LEAST, Settings, Trial, WrongConnection, connect, try_out
+from ingest.connections import NAME as NAME
 from ingest.models import Connection
-from ingest.pull import PullFailed
-from ingest.services import WrongAccounts, context_of
-from ingest.sources import get_source
 
 PATIENCE = 25.0  # seconds that a person waits for a trial
-NAME = r"[a-z0-9][a-z0-9_-]{0,59}"
 
 
 class NotTried(Exception):
@@ -33,7 +30,6 @@ def connect_tried(settings: Settings, secret: str, *, by: User, untried: bool) -
     """Save a connection after it answered, or unseen by choice. Raises WrongConnection, PullFailed, NotTried."""
     trial = None
     item = _unsaved(settings, secret, by)
-    _check_options(item)
     if not untried:
         trial = _try(item)
         if not trial.ok:
@@ -48,17 +44,6 @@ def _unsaved(settings: Settings, secret: str, by: User) -> Connection:
         made = connect(settings, secret=secret, by=by)
         transaction.set_rollback(True)
     return made
-
-
-def _check_options(item: Connection) -> None:
-    """What only those who use the options find wrong. Raises WrongConnection."""
-    try:
-        context_of(options=item.options)
-        get_source(item.kind).streams(item.options)
-    except (WrongAccounts, PullFailed) as wrong:
-        raise WrongConnection(str(wrong)) from None
-    except (ValueError, KeyError):
-        raise WrongConnection(f"{item.kind} cannot use these options; a number may be no number") from None
 
 
 def _try(item: Connection) -> Trial:

@@ -62,7 +62,7 @@ def form(**given: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("role", [*READERS, *BLIND, ""])
-def test_the_matrix_of_roles(role: str) -> None:
+def test_the_matrix_of_roles(role: str, trial: list[Connection]) -> None:
     connected("conn")
     run = ran(None)
     client = client_of(role or "finance")
