@@ -20,6 +20,7 @@ from ingest import facts, prices
 from ingest.calc.mapping import load_mapping
 from ingest.models import FactDay
 from ingest.services import Import, ingest_file
+from web import verified
 from web.demo.buckets import buckets, write_csv, write_openai
 from web.demo.calls import write_calls
 from web.demo.cost_report import ACCOUNT, write_cost_report
@@ -76,6 +77,8 @@ def load(today: date, now: datetime, show: Show) -> Summary:
     _refresh(show)
     if window is not None:
         _mark(window, until=today)
+        show("Checking the invariants", 0, 0)
+        verified.check()
     return summary(loaded=window is not None)
 
 
