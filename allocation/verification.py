@@ -222,6 +222,25 @@ def runs_add_up() -> Check:
     return check.found(wrong)
 
 
+_HOLES = (
+    "SELECT c.source, c.account, c.stream, upper(s.span), s.following FROM ingest_coverage c, LATERAL (SELECT span, "
+    "lead(lower(span)) OVER (ORDER BY span) AS following FROM unnest(c.covered) AS span) s WHERE s.following IS NOT NULL "
+    "AND c.part = '' AND EXISTS (SELECT FROM ingest_connection k WHERE (k.kind, k.account) = (c.source, c.account) "
+    "AND k.way = 'pull' AND k.enabled) ORDER BY 1, 2, 3, 4"
+)
+
+
+def no_bucket_gaps() -> Check:
+    """What is pulled has no hole between the times that complete answers cover; a back-fill under way has some."""
+    check = Check("no_bucket_gaps", 5, checked=_count("ingest_coverage"))
+    return check.found(
+        [
+            f"{row[0]} {row[1]} {row[2]}: nothing from {row[3]:%Y-%m-%d %H:%M} to {row[4]:%Y-%m-%d %H:%M}"
+            for row in _rows(_HOLES)
+        ]
+    )
+
+
 def audit_chain() -> Check:
     """Nobody has changed or removed an audit event."""
     check = Check("audit_chain", 8, checked=AuditEvent.objects.count())
@@ -230,5 +249,5 @@ def audit_chain() -> Check:
 
 CHECKS: tuple[Callable[[], Check], ...] = (
     classes_disjoint, money_domain, no_nan, conservation, unpriced_not_zero, dedup_and_cursor, no_orphans,
-    layers_not_summed, cube_equals_facts, ratings_reproduce, runs_add_up, audit_chain,
+    layers_not_summed, cube_equals_facts, ratings_reproduce, runs_add_up, no_bucket_gaps, audit_chain,
 )  # fmt: skip

@@ -44,7 +44,8 @@ def plant(sql: str) -> None:
 
 def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
     assert failing() == {}
-    assert all(check.checked for check in verify())
+    pulled = "no_bucket_gaps"  # nothing is, here
+    assert all(check.checked for check in verify() if check.id != pulled)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +123,14 @@ def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
         ),
         ("runs_add_up", "UPDATE ingest_ingestrun SET duplicate = duplicate + 1", "run 1: read 33"),
         ("runs_add_up", "DELETE FROM ingest_quarantine", "run 1: quarantined 1, kept 0"),
+        (
+            "no_bucket_gaps",
+            "INSERT INTO ingest_connection (name, kind, way, account, base_url, options, enabled, every, begins_on, created_at, "
+            "failures, last_error) VALUES ('o', 'openai', 'pull', 'a', '', '{}', true, '1 hour', '2026-09-01', now(), 0, ''); "
+            "INSERT INTO ingest_coverage (source, account, part, stream, covered, observed_at) VALUES ('openai', 'a', '', 's', "
+            "'{[2026-09-01 00:00Z,2026-09-02 00:00Z),[2026-09-03 00:00Z,2026-09-04 00:00Z)}', now())",
+            "openai a s: nothing from 2026-09-02 00:00 to 2026-09-03 00:00",
+        ),
         (
             "audit_chain",
             "ALTER TABLE finops_auditevent DISABLE TRIGGER USER; UPDATE finops_auditevent SET actor = 'nobody' WHERE id = 1; "

@@ -30,7 +30,7 @@ CHECKS = {
     "cube_equals_facts": "Daily figures add up to the single calls",
     "ratings_reproduce": "Costs are quantities times the prices in force",
     "runs_add_up": "What was read was stored, known, rejected or no usage",
-    "no_bucket_gaps": "No gap in what was pulled goes unrecorded",
+    "no_bucket_gaps": "What is pulled has no holes in time",
     "closed_hash": "Closed periods have not changed",
     "audit_chain": "Nobody has changed the audit trail",
 }
