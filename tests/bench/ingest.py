@@ -102,7 +102,7 @@ def _child(what: str, path: Path) -> None:
     from ingest.services import Import, ingest_file
 
     price_book()
-    after_ratings = _timed("_replace_charges", "_allocate_day", "_replace_query_costs")
+    after_ratings = _timed("posting.replace_charges", "_allocate_day", "_replace_query_costs")
     begin = time.perf_counter()
     if what == "import":
         ingest_file(Import(path, "litellm"))
@@ -120,15 +120,17 @@ def _timed(*names: str) -> list[float]:
     taken: list[float] = []
 
     def wrap(step: Any) -> Any:
-        def timed(*args: Any) -> None:
+        def timed(*args: Any, **named: Any) -> None:
             begin = time.perf_counter()
-            step(*args)
+            step(*args, **named)
             taken.append(time.perf_counter() - begin)
 
         return timed
 
     for name in names:
-        setattr(derived, name, wrap(getattr(derived, name)))
+        module, _, step = name.rpartition(".")
+        place = getattr(derived, module) if module else derived
+        setattr(place, step, wrap(getattr(place, step)))
     return taken
 
 
