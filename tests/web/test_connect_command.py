@@ -105,3 +105,10 @@ def test_a_watched_folder_takes_each_version_of_a_file_once(tmp_path: Path, caps
 
     assert [told["stored"] for told in (first, second, third)] == [1, 0, 1]
     assert (first["windows"], second["windows"], third["windows"]) == (1, 0, 1)
+
+
+def test_a_sync_of_a_time_that_ends_before_it_begins_is_wrong_use(tmp_path: Path, capsys: Any) -> None:
+    run(capsys, "connect", "drop", "--kind", "litellm", "--folder", str(tmp_path))
+    with pytest.raises(CommandError, match="not after") as wrong:
+        call_command("sync", "drop", "--since", "2026-09-08T00:00:00Z", "--until", "2026-09-07T00:00:00Z")
+    assert wrong.value.returncode == 2

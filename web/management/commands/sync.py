@@ -33,6 +33,8 @@ class Command(LedgerCommand):
             raise WrongUse(f"{connection.name} is pushed to us; there is nothing to pull")
         if options["until"] and not options["since"]:
             raise WrongUse("--until needs --since")
+        if options["until"] and options["until"] <= options["since"]:
+            raise WrongUse("--until is not after --since")
         try:
             outcome = self._sync(connection, options)
         except (Busy, LeaseLost) as error:
