@@ -78,8 +78,10 @@ class Completeness:
             cursor.execute(
                 "SELECT source, account, part, stream, unnest(covered) FROM ingest_coverage ORDER BY 1, 2, 3, 4"
             )
-            for *place, span in cursor.fetchall():
-                spans[tuple(place)].append(span)
+            for source, account, part, stream, span in cursor.fetchall():
+                # rows that name no billing account have that of their import (ingest.calc.identity.named_accounts)
+                named = part or ("" if account == "default" else account)
+                spans[source, account, named, stream].append(span)
         known = [place for place in spans if _source(place[0]) and place[3] not in NOTIONAL]
         streams = [_stream(*place, spans[place]) for place in known]
         # gateways, traces and meters never rule, however complete
@@ -96,7 +98,7 @@ class Completeness:
         whole = []
         for place, accounts in asked.items():
             answers = [answer for streams in accounts.values() if (answer := _whole(streams))]
-            # '' speaks of all accounts of its kind together; a named account may be in the answers of several
+            # '' speaks of all that was imported without naming one; a named account may be in the answers of several
             if len(answers) == len(accounts) or (place[2] and answers):
                 whole.append(Whole(*place, *_joined(answers)))
         for kind, what in dict.fromkeys(place[:2] for place in asked):
