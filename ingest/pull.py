@@ -81,10 +81,13 @@ class Name(NamedTuple):
 MAX_PAGES = 10_000
 
 
-def follow(client: Client, path: str, params: Mapping[str, Value], *, cursor: str = "page") -> Iterator[Page]:
-    """The pages of a list that says ``has_more`` and ``next_page``. Raises PullFailed on loops and contradictions.
+def follow(
+    client: Client, path: str, params: Mapping[str, Value], *, cursor: str = "page", following: str = "next_page"
+) -> Iterator[Page]:
+    """The pages of a list that says ``has_more`` and, in ``following``, where. Raises PullFailed on loops.
 
-    A page without ``has_more``, one that says there is more and not where, and a cursor seen before are no end.
+    A page without ``has_more`` that says where, one that says there is more and not where, and a place seen before are
+    no end.
     """
     seen: set[str] = set()
     asked = dict(params)
@@ -94,13 +97,13 @@ def follow(client: Client, path: str, params: Mapping[str, Value], *, cursor: st
         if not isinstance(document, dict) or not isinstance(document.get("data"), list):
             raise PullFailed(f"page {number} of {path} is not a list of data")
         yield Page(document, f"{path} page {number}", answer.at)
-        following = document.get("next_page")
-        if document.get("has_more") is False or ("has_more" not in document and following is None):
+        place = document.get(following)
+        if document.get("has_more") is False or ("has_more" not in document and place is None):
             return
-        if not isinstance(following, str) or not following:
+        if not isinstance(place, str) or not place:
             raise PullFailed(f"page {number} of {path} says there is more, and not where")
-        if following in seen:
+        if place in seen:
             raise PullFailed(f"page {number} of {path} leads back to a page seen before")
-        seen.add(following)
-        asked[cursor] = following
+        seen.add(place)
+        asked[cursor] = place
     raise PullFailed(f"more than {MAX_PAGES:,} pages of {path}")
