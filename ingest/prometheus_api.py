@@ -1,14 +1,16 @@
-"""How a Prometheus server is asked for raw values, and an exporter for a scrape; shared by the sources that do so."""
+"""What the sources of counters share: how Prometheus or an exporter is asked, and how readings become intervals."""
 
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
+from ingest.calc.counters import Interval, Reading, Readings
 from ingest.calc.prometheus_text import Sample, matrix_samples, text_samples
 from ingest.calc.reasons import Rejected
 from ingest.calc.values import instant
 from ingest.pull import Client, Page, PullFailed, Stream, Value, Window
-from ingest.source import NotThisKind
+from ingest.source import Context, NotThisKind, Record, RowSource, Skip
 
 _MOST_POINTS = 2_000  # of a series in one answer; Prometheus refuses more than 11,000
 _NOTHING = "neither a scrape nor an answer of Prometheus"
@@ -95,3 +97,57 @@ def _step(options: dict[str, Any]) -> timedelta:
     if not seconds.isascii() or not seconds.isdigit() or not 0 < int(seconds) <= 86_400 or 86_400 % int(seconds):
         raise PullFailed("step must be whole seconds that a day is a multiple of")
     return timedelta(seconds=int(seconds))
+
+
+class CounterSource(RowSource):
+    """A meter whose records are readings of counters: one per meter and instant, usage per interval between two."""
+
+    layer = "meter"
+    keeps_readings = True
+    reads_text = True
+    pulled = True
+    secret = "bearer token, where the server asks for one"  # noqa: S105  what it is called
+    needs_secret = False
+    nothing: ClassVar[str]  # what is said of a document without any of its counters
+
+    @abstractmethod
+    def readings(self, samples: Iterator[Sample | Rejected]) -> Iterable[Record]:
+        """One record per meter and instant."""
+
+    @abstractmethod
+    def reading(self, record: Record, context: Context) -> Reading:
+        """The reading that a record is. Raises Rejected and Skip."""
+
+    @abstractmethod
+    def usage(self, interval: Interval) -> Iterable[Record]:
+        """The usage rows of an interval."""
+
+    def is_page(self, document: Any) -> bool:
+        """An answer of the HTTP API, a scrape with its time, or a list of them."""
+        return isinstance(document, list) or (
+            isinstance(document, dict) and ("status" in document or "text" in document)
+        )
+
+    def records(self, document: Any) -> Iterator[tuple[str, Record]]:
+        """One record per meter and instant. Raises NotThisKind."""
+        if isinstance(document, list):
+            for index, item in enumerate(document):
+                yield from ((f"/{index}{pointer}", record) for pointer, record in self.records(item))
+            return
+        found = [*self.readings(samples_of(document))]
+        if not found and (isinstance(document, str | bytes) or ("data" in document and document["data"]["result"])):
+            raise NotThisKind(self.nothing)
+        for index, record in enumerate(found):
+            yield f"/{index}", record
+
+    def row(self, record: Record, context: Context) -> list[Record]:
+        """The usage of the intervals that a reading ends or splits. Raises Rejected, and Skip for a first baseline."""
+        known: Readings = context.state.setdefault("readings", Readings())
+        intervals = known.add(self.reading(record, context))
+        if not intervals:
+            raise Skip("first_scrape_baseline")
+        return [row for interval in intervals for row in self.usage(interval)]
+
+    def streams(self, options: dict[str, Any]) -> Sequence[Stream]:
+        """One."""
+        return (stream_of(options),)

@@ -5,27 +5,24 @@ activity a ratio. Fields that a GPU does not have stand at 2^63 - 16 and above, 
 idle and stays visible. What becomes of MIG instances: ingest.calc.meters_gpu.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ingest.calc.counters import Readings
+from ingest.calc.counters import Interval, Reading
 from ingest.calc.meters_gpu import NAMES, reading_of, readings, usage
-from ingest.prometheus_api import queried, samples_of, scraped, stream_of
+from ingest.calc.prometheus_text import Sample
+from ingest.calc.reasons import Rejected
+from ingest.prometheus_api import CounterSource, queried, scraped
 from ingest.pull import Client, Option, Page, Stream, Window
-from ingest.source import Context, Guide, NotThisKind, Record, RowSource, Skip
+from ingest.source import Context, Guide, Record, Skip
 
 
-class Dcgm(RowSource):
+class Dcgm(CounterSource):
     """One record per GPU and instant; usage is per GPU, or MIG instance, and interval."""
 
     kind = "dcgm"
-    layer = "meter"
-    keeps_readings = True
-    reads_text = True
+    nothing = "no DCGM fields in it"
     scopes = ("gpu_hour", "gpu_active_hour", "watt_hour")
-    pulled = True
-    secret = "bearer token, where the server asks for one"  # noqa: S105  what it is called
-    needs_secret = False
     options = (
         Option("mode", "query: ask a Prometheus server; scrape: read /metrics of an exporter itself", "query"),
         Option("step", "seconds between two readings of a query", "300"),
@@ -46,37 +43,19 @@ class Dcgm(RowSource):
         ),
     )
 
-    def is_page(self, document: Any) -> bool:
-        """An answer of the HTTP API, a scrape with its time, or a list of them."""
-        return isinstance(document, list) or (
-            isinstance(document, dict) and ("status" in document or "text" in document)
-        )
+    def readings(self, samples: Iterator[Sample | Rejected]) -> Iterable[Record]:
+        """One record per GPU and instant."""
+        return readings(samples)
 
-    def records(self, document: Any) -> Iterator[tuple[str, Record]]:
-        """One record per GPU and instant. Raises NotThisKind."""
-        if isinstance(document, list):
-            for index, item in enumerate(document):
-                yield from ((f"/{index}{pointer}", record) for pointer, record in self.records(item))
-            return
-        found = [*readings(samples_of(document))]
-        if not found and (isinstance(document, str | bytes) or ("data" in document and document["data"]["result"])):
-            raise NotThisKind("no DCGM fields in it")
-        for index, record in enumerate(found):
-            yield f"/{index}", record
-
-    def row(self, record: Record, context: Context) -> list[Record]:
-        """The usage of the intervals that a reading ends or splits. Raises Rejected and Skip."""
+    def reading(self, record: Record, context: Context) -> Reading:
+        """The reading that a record is. Raises Rejected and Skip."""
         if "blank" in record:
             raise Skip("blank_value")
-        known: Readings = context.state.setdefault("readings", Readings())
-        intervals = known.add(reading_of(record, context.at))
-        if not intervals:
-            raise Skip("first_scrape_baseline")
-        return [row for interval in intervals for row in usage(interval)]
+        return reading_of(record, context.at)
 
-    def streams(self, options: dict[str, Any]) -> Sequence[Stream]:
-        """One."""
-        return (stream_of(options),)
+    def usage(self, interval: Interval) -> Iterable[Record]:
+        """The usage rows of an interval."""
+        return usage(interval)
 
     def pages(self, client: Client, stream: Stream, window: Window, options: dict[str, Any]) -> Iterator[Page]:
         """Scrapes, or the raw values of a window."""

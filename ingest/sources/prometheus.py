@@ -8,30 +8,26 @@ several engines of one server are added up; of the shards of one model only the 
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ingest.calc.counters import Readings
+from ingest.calc.counters import Interval, Reading
 from ingest.calc.meters import ENGINES, START, names_of, reading_of, readings, usage
-from ingest.prometheus_api import queried, samples_of, scraped, stream_of
+from ingest.calc.prometheus_text import Sample
+from ingest.calc.reasons import Rejected
+from ingest.prometheus_api import CounterSource, queried, scraped
 from ingest.pull import Client, Option, Page, Stream, Window
-from ingest.source import Context, Guide, NotThisKind, Record, RowSource, Skip
+from ingest.source import Context, Guide, Record
 
 _INSTANCES_AT_ONCE = 50
-_NOTHING = "no counters of vLLM, SGLang, TGI or llama.cpp in it"
 
 
-class Prometheus(RowSource):
+class Prometheus(CounterSource):
     """One record per server and instant; usage is per model and interval."""
 
     kind = "prometheus"
-    layer = "meter"
-    keeps_readings = True
-    reads_text = True
+    nothing = "no counters of vLLM, SGLang, TGI or llama.cpp in it"
     scopes = ("tokens.*",)
-    pulled = True
-    secret = "bearer token, where the server asks for one"  # noqa: S105  what it is called
-    needs_secret = False
     options = (
         Option("mode", "query: ask a Prometheus server; scrape: read /metrics of an inference server itself", "query"),
         Option("engine", f"{', '.join(ENGINES)}, or empty for all", ""),
@@ -56,35 +52,17 @@ class Prometheus(RowSource):
         ),
     )
 
-    def is_page(self, document: Any) -> bool:
-        """An answer of the HTTP API, a scrape with its time, or a list of them."""
-        return isinstance(document, list) or (
-            isinstance(document, dict) and ("status" in document or "text" in document)
-        )
+    def readings(self, samples: Iterator[Sample | Rejected]) -> Iterable[Record]:
+        """One record per server and instant."""
+        return readings(samples)
 
-    def records(self, document: Any) -> Iterator[tuple[str, Record]]:
-        """One record per meter and instant. Raises NotThisKind."""
-        if isinstance(document, list):
-            for index, item in enumerate(document):
-                yield from ((f"/{index}{pointer}", record) for pointer, record in self.records(item))
-            return
-        found = [*readings(samples_of(document))]
-        if not found and (isinstance(document, str | bytes) or ("data" in document and document["data"]["result"])):
-            raise NotThisKind(_NOTHING)
-        for index, record in enumerate(found):
-            yield f"/{index}", record
+    def reading(self, record: Record, context: Context) -> Reading:
+        """The reading that a record is. Raises Rejected."""
+        return reading_of(record, context.at)
 
-    def row(self, record: Record, context: Context) -> list[Record]:
-        """The usage of the intervals that a reading ends or splits. Raises Rejected, and Skip for a first baseline."""
-        known: Readings = context.state.setdefault("readings", Readings())
-        intervals = known.add(reading_of(record, context.at))
-        if not intervals:
-            raise Skip("first_scrape_baseline")
-        return [row for interval in intervals for row in usage(interval)]
-
-    def streams(self, options: dict[str, Any]) -> Sequence[Stream]:
-        """One."""
-        return (stream_of(options),)
+    def usage(self, interval: Interval) -> Iterable[Record]:
+        """The usage rows of an interval."""
+        return usage(interval)
 
     def pages(self, client: Client, stream: Stream, window: Window, options: dict[str, Any]) -> Iterator[Page]:
         """Scrapes or raw counters, and when the processes began that count them."""
