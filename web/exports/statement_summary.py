@@ -128,7 +128,8 @@ _METHOD = (
     "what is left goes to the largest remainders (ties in the order of the codes), so that the parts add up to the "
     "total. Each table cuts the same total. Exact amounts with 12 decimals are in Detail.",
     "EffectiveCost is computed: quantity of each token class x the dated price in force, rounded half-even once at 12 "
-    "decimals. It is not yet reconciled with invoices.",
+    "decimals; where a provider's complete cost report differs, the difference is a line of its own, without a tier. It is "
+    "not yet reconciled with invoices.",
     "Unallocated cost belongs to no cost centre because no rule holds; it is part of the total. Usage without a price "
     "has no cost and is in no total; its estimate takes the dearest live price of the same provider and class.",
     "Days are the provider's billing days (UTC unless it bills otherwise). Totals never mix currencies.",
