@@ -7,6 +7,7 @@ Python 3.6 can read, so that an old one is told what it lacks.
 """
 
 import os
+import signal
 import sys
 
 OLDEST = (3, 11)
@@ -37,21 +38,60 @@ def start_database(base: str) -> None:
     from pathlib import Path
 
     from finops.database import binaries, embedded, url
-    from finops.env import MissingSetting, env
+    from finops.env import env
 
     try:
         if not url.given_url():
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) == signal.SIG_DFL:  # which would skip what stops the server at our end
+                    signal.signal(number, lambda number, _: sys.exit(128 + number))
             data_dir = Path(env("FINOPS_DATA_DIR", os.path.join(base, ".finops")))
             embedded.ensure_running(data_dir.expanduser())
-    except (MissingSetting, binaries.EmbeddedPostgresError) as error:
-        sys.exit(f"manage.py: {error}")
+    except binaries.EmbeddedPostgresError as error:
+        sys.exit(f"error: {error}")
+
+
+def run_command(base: str, arguments: "list[str]") -> None:
+    """Hand over to Django; a command that does not exist is wrong use, and told with the nearest that does."""
+    from difflib import get_close_matches
+
+    from django.core.management import ManagementUtility, get_commands
+    from django.core.management.base import BaseCommand
+
+    from finops.database.url import DatabaseUrlError
+    from finops.env import MissingSetting
+
+    class CommandLine(ManagementUtility):
+        def fetch_command(self, subcommand: str) -> BaseCommand:
+            known = [*get_commands(), "test"]
+            if subcommand not in known:
+                near = get_close_matches(subcommand, known, n=1)
+                hint = f"; did you mean `{near[0]}`?" if near else "."
+                wrong_use(f"there is no command {subcommand!r}{hint} See `manage.py help`")
+            return super().fetch_command(subcommand)
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finops.settings")
+    try:
+        if needs_database(arguments):
+            start_database(base)
+        CommandLine(["manage.py", *arguments]).execute()
+    except (MissingSetting, DatabaseUrlError) as error:
+        wrong_use(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def wrong_use(reason: str) -> None:
+    """One line, and the status of wrong arguments or settings."""
+    print(f"error: {reason}", file=sys.stderr)  # noqa: T201
+    sys.exit(2)
 
 
 def main() -> None:
     """Bootstrap, then run the command."""
     problem = complaint(sys.version_info[:3], os.name)
     if problem:
-        sys.exit(f"manage.py: {problem}")
+        sys.exit(f"error: {problem}")
     from finops.bootstrap import BootstrapError, prepare
 
     base = os.path.dirname(os.path.abspath(__file__))
@@ -60,7 +100,7 @@ def main() -> None:
     try:
         prepare(base, development=testing)
     except BootstrapError as error:
-        sys.exit(f"manage.py: {error}")
+        sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
     if testing:
@@ -68,12 +108,7 @@ def main() -> None:
 
         os.chdir(base)
         sys.exit(pytest.main(arguments[1:]))
-    if needs_database(arguments):
-        start_database(base)
-    from django.core.management import execute_from_command_line
-
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finops.settings")
-    execute_from_command_line(sys.argv)
+    run_command(base, arguments)
 
 
 if __name__ == "__main__":

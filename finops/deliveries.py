@@ -3,6 +3,10 @@
 When the broker is away at the moment a task ends, the acknowledgement is lost and, with one message at a time, nothing
 more is ever fetched, although the worker looks alive. Here the message is forgotten on this side; the broker delivers it
 again later, or has lost it, and tasks bear both.
+
+No setting does this. ``task_acks_late=False`` acknowledges when a task begins: the next message waits inside the worker
+for its turn by then, fills the limit, so that nothing is asked of the broker that would notice the loss, and its
+acknowledgement fails likewise. A queue with ``no_ack`` has no limit at all: one worker takes every message there is.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """Environment variables. Every NAME may also be given as NAME_FILE, a file that holds the value (a mounted secret)."""
 
 import os
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 
@@ -11,14 +12,18 @@ class MissingSetting(Exception):
 def env(name: str, default: str | None = None) -> str:
     """Value of NAME, else the content of the file NAME_FILE, else the default.
 
-    Raises MissingSetting when there is none of the three, and when both NAME and NAME_FILE are set (which one is meant
-    cannot be told).
+    Raises MissingSetting when there is none of the three, when both NAME and NAME_FILE are set (which one is meant
+    cannot be told), and when the file cannot be read.
     """
     value, path = os.environ.get(name), os.environ.get(f"{name}_FILE")
     if value is not None and path is not None:
         raise MissingSetting(f"set {name} or {name}_FILE, not both")
     if path is not None:
-        return Path(path).read_text(encoding="utf-8").strip()
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
+            raise MissingSetting(f"{name}_FILE: {path}: {why}") from None
     if value is not None:
         return value
     if default is None:
@@ -39,3 +44,23 @@ def env_bool(name: str, *, default: bool = False) -> bool:
     if value in {"0", "false", "no", "off", ""}:
         return False
     raise MissingSetting(f"{name} must be true or false, not {value!r}")
+
+
+def env_choice(name: str, allowed: tuple[str, ...]) -> str:
+    """One of some words; the first where nothing is set. Anything else is refused."""
+    value = env(name, allowed[0]).strip().lower()
+    if value not in allowed:
+        raise MissingSetting(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+    return value
+
+
+def env_amount(name: str, default: str) -> Decimal:
+    """An exact amount of money, 0 or more. Anything else is refused."""
+    text = env(name, default).strip()
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("nan")
+    if not value.is_finite() or value < 0:
+        raise MissingSetting(f"{name} must be an amount of 0 or more, not {text!r}")
+    return value

@@ -73,6 +73,16 @@ class Record(logging.LogRecord):
             self.exc_text = "\n".join(f"  {one_line(line)}" for line in redacted("\n".join(lines)).split("\n"))
 
 
+class OneLineUnlessOurFault(logging.Filter):
+    """Of an answer below 500 Django logs where its exception was raised, which says nothing to whoever reads the log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Takes the traceback away; the line stays."""
+        if getattr(record, "status_code", 500) < 500:
+            record.exc_info = record.exc_text = None
+        return True
+
+
 def configure(config: dict[str, Any]) -> None:
     """Django's LOGGING_CONFIG: the usual one, with clean records."""
     logging.setLogRecordFactory(Record)

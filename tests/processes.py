@@ -39,7 +39,7 @@ def until(true: Callable[[], bool], seconds: float) -> bool:
 
 def descendants(pid: int) -> dict[int, str]:
     """Every process below this one, with its command line."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
     rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
     found: dict[int, str] = {}
     parents = {pid}

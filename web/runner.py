@@ -1,6 +1,7 @@
 """Web server, worker and scheduler as one program: started together, stopped together.
 
-The parts are `manage.py` commands of their own, so that each holds the embedded database as long as it lives.
+The parts are `manage.py` commands of their own, so that each holds the embedded database as long as it lives. They end
+when we do, also when we are killed: each reads a pipe of which we alone have the other end.
 """
 
 import contextlib
@@ -57,8 +58,8 @@ def serve(port: int, ready: Callable[[str], None]) -> None:
     before = {number: signal.signal(number, lambda *_: asked.set()) for number in SIGNALS}
     parts: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        parts["web server"] = _start("web", "--port", str(port))
-        parts["worker"] = _start("worker", "--beat")
+        parts["web server"] = _start("web", "--port", str(port), "--while-stdin-open")
+        parts["worker"] = _start("worker", "--beat", "--while-stdin-open")
         _watch(parts, port, ready, asked)
     finally:
         _stop(parts)
@@ -71,10 +72,21 @@ def _start(*arguments: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(  # noqa: S603  our own command, without a shell
         [sys.executable, str(manage), *arguments],
         env=os.environ | {"FINOPS_BOOTSTRAP": "0"},  # this Python has what it needs
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # never written to; it ends with us
         stdout=sys.stderr.fileno(),  # stdout belongs to whoever reads the URL from it
         start_new_session=True,  # Ctrl-C reaches us alone, and a part can be ended with all that it started
     )
+
+
+def end_with_stdin() -> None:
+    """From now on this process is asked to end (SIGTERM) when its standard input does."""
+
+    def wait() -> None:
+        while os.read(0, 4096):  # not sys.stdin, whose lock a forked child would wait for
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _watch(
@@ -114,6 +126,8 @@ def _stop(parts: dict[str, "subprocess.Popen[bytes]"]) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             part.wait(max(0.0, deadline - time.monotonic()))
         _end_group(part)
+        if part.stdin is not None:
+            part.stdin.close()
 
 
 def _end_group(part: "subprocess.Popen[bytes]") -> None:

@@ -2,8 +2,9 @@
 
 In DATA_DIR/pg: `18/` (the data, one folder per major version), `password`, `state.json` (where the server listens),
 `postgres.log`, and two lock files. Each decision to start or stop is taken under `state.lock`; each process that uses
-the server holds `users.lock` shared, which the kernel lets go of even after kill -9. Nothing is concluded from a
-process id alone: a server is there when it lets us in.
+the server holds `users.lock` shared, which the kernel lets go of even after kill -9. A forked child is no user: its
+parent is, and a child that dies a moment after its parent must not keep the last user from stopping the server. Nothing
+is concluded from a process id alone: a server is there when it lets us in.
 """
 
 import atexit
@@ -12,6 +13,7 @@ import fcntl
 import json
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,6 +23,8 @@ from finops.database import binaries, postmaster
 
 HOST = "127.0.0.1"
 DATABASE = USER = "finops"
+
+LEAVING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _held: dict[Path, int] = {}  # folder -> descriptor of users.lock, held until this process leaves
 
@@ -129,14 +133,26 @@ def _hold(folder: Path) -> None:
     users = _open(folder / "users.lock")
     fcntl.flock(users, fcntl.LOCK_SH)
     _held[folder] = users
-    atexit.register(_leave_at_exit, folder, os.getpid())
+    atexit.register(_leave_at_exit, folder)
 
 
-def _leave_at_exit(folder: Path, process: int) -> None:
-    # A forked child runs its parent's exit handlers too and shares the parent's lock: leaving is up to the parent.
-    if os.getpid() == process and folder in _held:
-        with contextlib.suppress(OSError):  # the folder may be gone by now
-            leave(folder.parent)
+def _leave_at_exit(folder: Path) -> None:
+    if folder not in _held:
+        return
+    for number in LEAVING:  # a second Ctrl-C must not leave the server behind
+        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(OSError):  # the folder may be gone by now
+        leave(folder.parent)
+
+
+def _let_go() -> None:
+    """In a forked child: its parent's hold is not its own, and its parent's exit handlers leave nothing."""
+    for users in _held.values():
+        os.close(users)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _password(folder: Path, data: Path) -> str:

@@ -158,14 +158,19 @@ def _launch(programs: Programs, log: Path, data: Path, port: int, password: str,
             env=environment(),
         )
     deadline = time.monotonic() + RECOVERY_SECONDS
-    while process.poll() is None:
-        refusal = _refusal(port, password)
-        if refusal is None:
-            return None
-        if time.monotonic() > deadline:
-            process.send_signal(signal.SIGINT)
-            raise EmbeddedPostgresError(f"PostgreSQL in {data} is not ready after {RECOVERY_SECONDS:.0f} s: {refusal}")
-        time.sleep(0.03)
+    try:
+        while process.poll() is None:
+            refusal = _refusal(port, password)
+            if refusal is None:
+                return None
+            if time.monotonic() > deadline:
+                raise EmbeddedPostgresError(
+                    f"PostgreSQL in {data} is not ready after {RECOVERY_SECONDS:.0f} s: {refusal}"
+                )
+            time.sleep(0.03)
+    except BaseException:  # also a signal that ends us: the note by which it could be found may not be written yet
+        process.send_signal(signal.SIGINT)
+        raise
     with log.open("rb") as output:
         output.seek(begin)
         return _tail(output.read().decode(errors="replace"))

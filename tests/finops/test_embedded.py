@@ -143,6 +143,76 @@ def test_a_forked_child_does_not_stop_its_parents_server(data_dir: Path) -> None
         other.communicate("")
 
 
+def test_a_forked_child_that_outlives_its_parent_does_not_keep_the_last_user_from_stopping(data_dir: Path) -> None:
+    server = embedded.ensure_running(data_dir, durable=False)
+    forks = USE + "import os, time\nif os.fork() == 0: time.sleep(20); os._exit(0)\nsys.stdin.read()\n"
+    with other_process(data_dir, forks) as other:
+        pid_and_port(other)
+        other.kill()  # as a worker's pool dies: a moment after the worker
+        other.wait()
+        assert embedded.leave(data_dir) is True
+        assert not answers(server.url)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_command_that_is_ended_by_a_signal_stops_the_server(data_dir: Path, number: signal.Signals) -> None:
+    with command(data_dir) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+        server = embedded.recorded(data_dir)
+        assert server is not None
+        assert answers(server.url)
+        process.send_signal(number)
+        process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert not answers(server.url)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_is_impatient_stops_the_server_all_the_same(data_dir: Path, number: signal.Signals) -> None:
+    with command(data_dir) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+        server = embedded.recorded(data_dir)
+        while process.poll() is None:
+            process.send_signal(number)
+            time.sleep(0.02)
+    assert server is not None
+    assert not answers(server.url)
+    assert embedded.recorded(data_dir) is None, "it was waited for, and its note taken away"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_server_starts_leaves_none_behind(data_dir: Path, number: signal.Signals) -> None:
+    embedded.ensure_running(data_dir, durable=False)
+    embedded.leave(data_dir)
+    note = data_dir / "pg/18/postmaster.pid"
+    with command(data_dir) as process:
+        while not note.exists():
+            time.sleep(0.001)
+        process.send_signal(number)
+        process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    deadline = time.monotonic() + 20
+    while note.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not note.exists()
+
+
+def command(data_dir: Path) -> "subprocess.Popen[str]":
+    """What `manage.py` does for a command that needs the database and takes its time."""
+    code = (
+        "import manage, time\n"
+        f"try: manage.start_database({str(ROOT)!r}); print('working', flush=True); time.sleep(60)\n"
+        "except KeyboardInterrupt: raise SystemExit(130)"
+    )
+    unset = ("DATABASE_URL", "DATABASE_URL_FILE")
+    return subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if name not in unset} | {"FINOPS_DATA_DIR": str(data_dir)},
+    )  # fmt: skip
+
+
 def test_two_processes_that_start_at_once_get_the_same_server(data_dir: Path) -> None:
     with other_process(data_dir, USE_AND_STAY) as one, other_process(data_dir, USE_AND_STAY) as two:
         assert pid_and_port(one) == pid_and_port(two)

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.http import HttpResponse
+from django.test import RequestFactory
+from django.utils.log import log_response
 
 from finops import redaction
 from finops.redaction import one_line, redacted
@@ -137,3 +140,22 @@ def test_the_settings_install_it_and_keep_the_chatter_of_the_client_down() -> No
     assert logging.getLogRecordFactory() is redaction.Record
     for name in ("httpx", "httpcore", "httpcore.http11", "httpcore.connection"):
         assert not logging.getLogger(name).isEnabledFor(logging.DEBUG)
+
+
+@pytest.mark.parametrize(("status", "traced"), [(403, False), (404, False), (500, True)])
+def test_an_answer_that_refuses_is_one_line_of_the_log_and_a_fault_has_its_traceback(status: int, traced: bool) -> None:
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    logger = logging.getLogger("django.request")
+    logger.addHandler(handler)
+    try:
+        try:
+            raise PermissionError("of nobody's business")
+        except PermissionError as raised:
+            answer, request = HttpResponse(status=status), RequestFactory().get("/sources/")
+            log_response("Answered %s: %s", status, request.path, response=answer, request=request, exception=raised)
+    finally:
+        logger.removeHandler(handler)
+    told = written.getvalue().splitlines()
+    assert told[0] == f"Answered {status}: /sources/"
+    assert (len(told) > 1) == traced

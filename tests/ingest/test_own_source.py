@@ -1,6 +1,8 @@
 """A site's own kind of input: one module in a package of its own, and every way in knows it."""
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +13,10 @@ from django.core.management import call_command
 from django.test import override_settings
 
 from ingest.models import UsageEvent
-from ingest.sources import all_sources
+from ingest.sources import WrongSource, all_sources
 
 pytestmark = pytest.mark.usefixtures("ledger")
+ROOT = Path(__file__).parents[2]
 
 MODULE = '''
 """Acme's meter: cached tokens are inside the input, amounts are cents."""
@@ -122,3 +125,86 @@ def test_a_pushed_batch_of_it_is_stored() -> None:
 
     assert (run_.stored, run_.quarantined) == (1, 1)
     assert UsageEvent.objects.get().cache_read == 40
+
+
+def mine(folder: Path, **modules: str) -> None:
+    """A package `mine` of these modules."""
+    (folder / "mine").mkdir()
+    for name, text in {"__init__": "", **modules}.items():
+        (folder / "mine" / f"{name}.py").write_text(text)
+
+
+def found(package: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What is said of a package that cannot be used."""
+    monkeypatch.syspath_prepend(str(folder))
+    all_sources.cache_clear()
+    try:
+        with override_settings(SOURCE_PACKAGES=[package]), pytest.raises(WrongSource) as wrong:
+            all_sources()
+    finally:
+        all_sources.cache_clear()
+        for name in [name for name in sys.modules if name.partition(".")[0] == "mine"]:
+            del sys.modules[name]
+    assert "\n" not in str(wrong.value)
+    return str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "mine, module meter defines no SOURCE: add `SOURCE = YourSource()`, or begin its name with _"),
+        ("SOURCE = 5", "mine, module meter: SOURCE is a int, no Source: write `SOURCE = YourSource()`"),
+        (MODULE.replace("SOURCE = Acme()", "SOURCE = Acme"), "mine, module meter: SOURCE is a class: write"),
+        (MODULE.replace('kind = "acme"', ""), "mine, module meter: its source says no kind, see ingest/source.py"),
+        (MODULE.replace("guide = ", "hint = ").replace('layer = "g', 'l = "g'), "says no layer and no guide"),
+        (MODULE.replace('kind = "acme"', 'kind = "openai"'), "there is a source of kind 'openai' already; rename it"),
+        (
+            "import nowhere_to_be_found",
+            "mine, module meter imports nowhere_to_be_found, which is not there: install it",
+        ),
+        ("import mine.other", "mine, module meter imports mine.other, which is not there"),
+        ("def :", "mine, module meter cannot be imported: SyntaxError: invalid syntax (meter.py, line 1); mend it"),
+        ("1 / 0", "mine, module meter cannot be imported: ZeroDivisionError: division by zero; mend it"),
+    ],
+)
+def test_a_module_that_is_no_source_is_named_with_what_to_do(
+    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine(tmp_path, meter=text)
+    assert said in found("mine", tmp_path, monkeypatch)
+
+
+def test_a_package_that_is_not_there_or_none_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine(tmp_path, meter=MODULE)
+    assert found("yours", tmp_path, monkeypatch).startswith("FINOPS_SOURCE_PACKAGES: yours: there is no package yours")
+    assert "no package yours" in found("yours.sources", tmp_path, monkeypatch)
+    assert "mine.sources: there is no package mine.sources" in found("mine.sources", tmp_path, monkeypatch)
+    assert "mine.meter is a module: name the package" in found("mine.meter", tmp_path, monkeypatch)
+
+
+def test_a_module_whose_name_begins_with_an_underscore_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine(tmp_path, _shared="", meter="import mine._shared\n" + MODULE.partition('"""\n\n')[2])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    all_sources.cache_clear()
+    try:
+        with override_settings(SOURCE_PACKAGES=["mine"]):
+            assert "acme" in all_sources()
+    finally:
+        all_sources.cache_clear()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [("sources",), ("token", "list"), ("up", "--port", "1")])
+def test_every_command_says_it_in_one_line(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    mine(tmp_path, meter="")
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60,
+        env=os.environ | {
+            "FINOPS_BOOTSTRAP": "0", "FINOPS_SOURCE_PACKAGES": "mine", "PYTHONPATH": str(tmp_path),
+        },
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: FINOPS_SOURCE_PACKAGES: mine, module meter defines no SOURCE")
+    assert done.stderr.count("\n") == 1

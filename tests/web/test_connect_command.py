@@ -78,6 +78,10 @@ def test_a_wrong_key_is_said_to_be_one_and_shown_nowhere(tmp_path: Path, capsys:
         (["--kind", "openai", "--key-from", "env:NOT_SET_ANYWHERE"], "no NOT_SET_ANYWHERE"),
         (["--kind", "prometheus", "--url", "http://169.254.169.254/"], "169.254"),
         (["--kind", "prometheus", "--url", "https://example.org", "--option", "colour=red"], "no option colour"),
+        (["--kind", "litellm", "--folder", "/nowhere/at/all"], "/nowhere/at/all does not exist; make it first"),
+        (["--kind", "litellm", "--folder", __file__], "is a file; name the folder that it lies in"),
+        (["--kind", "litellm", "--pattern", "*.jsonl"], "--pattern needs --folder"),
+        (["--kind", "openai", "--since", "yesterday"], "'yesterday' is no day"),
     ],
 )
 def test_what_cannot_be_connected_is_wrong_use(arguments: list[str], said: str) -> None:
@@ -112,3 +116,18 @@ def test_a_sync_of_a_time_that_ends_before_it_begins_is_wrong_use(tmp_path: Path
     with pytest.raises(CommandError, match="not after") as wrong:
         call_command("sync", "drop", "--since", "2026-09-08T00:00:00Z", "--until", "2026-09-07T00:00:00Z")
     assert wrong.value.returncode == 2
+
+
+def test_a_sync_takes_a_day_for_its_beginning_and_a_time_alike(
+    capsys: Any, provider: FakeProvider, tmp_path: Path
+) -> None:
+    key = tmp_path / "key"
+    key.write_text(provider.scenario.key)
+    connect(capsys, provider, key)
+    first, last = ((MIDNIGHT - timedelta(days=days)).date().isoformat() for days in (2, 1))
+
+    by_day = run(capsys, "sync", "my-openai", "--since", first, "--until", last)
+    by_time = run(capsys, "sync", "my-openai", "--since", f"{first}T02:00:00+02:00", "--until", f"{last}T00:00Z")
+
+    assert by_day["stored"] > 0
+    assert (by_time["stored"], by_time["duplicate"]) == (0, by_day["stored"])

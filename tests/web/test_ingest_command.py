@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models import Sum
 
-from ingest.models import IngestRun
+from ingest.models import IngestRun, UsageEvent
 from tests.records import payload, write_lines
 
 pytestmark = pytest.mark.usefixtures("ledger")
@@ -164,3 +165,32 @@ def test_more_tool_calls_than_a_fact_can_hold_are_quarantined_not_clamped(tmp_pa
     code, told = ingest(capsys, str(path), "--source", "generic", "--mapping", str(mapping))
     assert (code, told["stored"], told["quarantine"]) == (0, 6, {"too_large": 1})
     assert ingest(capsys, str(path), "--source", "litellm", "--mapping", str(mapping))[0] == 2
+
+
+def test_what_a_file_that_states_its_time_whole_no_longer_says_has_vanished(tmp_path: Path, capsys: Any) -> None:
+    def page(name: str, *projects: str) -> str:
+        results = [
+            {
+                "object": "organization.usage.completions.result", "input_tokens": 100, "output_tokens": 1,
+                "num_model_requests": 1, "project_id": project, "model": "gpt-5",
+            }
+            for project in projects
+        ]  # fmt: skip
+        bucket = {"object": "bucket", "start_time": 1788825600, "end_time": 1788912000, "results": results}
+        document = {"object": "page", "data": [bucket], "has_more": False, "next_page": None}
+        (tmp_path / name).write_text(json.dumps(document))
+        return str(tmp_path / name)
+
+    for name, projects, more in (("first", ("a", "b"), []), ("second", ("a",), []), ("third", ("a",), ["--whole"])):
+        code, told = ingest(capsys, page(name, *projects), "--source", "openai", *more)
+        assert code == 0
+        tokens = UsageEvent.objects.aggregate(Sum("input_uncached"))["input_uncached__sum"]
+        # Without --whole the second is a file of project a; what the first said of b stays.
+        assert (tokens, told["notes"].get("vanished")) == ((100, 1) if more else (200, None))
+
+
+def test_whole_is_refused_where_no_document_states_all_and_is_no_part(tmp_path: Path, capsys: Any) -> None:
+    path = str(write_lines(tmp_path / "u.jsonl", [payload(1)]))
+    assert ingest(capsys, path, "--source", "litellm", "--whole")[0] == 3
+    assert ingest(capsys, path, "--source", "focus", "--whole", "--part")[0] == 2
+    assert not IngestRun.objects.exists()

@@ -113,6 +113,19 @@ def test_a_signal_stops_everything_cleanly(
     assert until(lambda: not any(map(alive, everything)), 10), "no process is left"
 
 
+def test_killed_it_leaves_no_part_behind(started: "Callable[..., subprocess.Popen[str]]") -> None:
+    process = started("up", "--port", str(a_free_port()))
+    first_lines(process)
+    everything = descendants(process.pid)
+    assert {"web", "worker"} <= set(parts_of(process))
+    process.kill()
+    try:
+        assert until(lambda: not any(map(alive, everything)), SECONDS), "its parts have noticed"
+    finally:
+        for pid in filter(alive, everything):
+            os.kill(pid, signal.SIGKILL)
+
+
 def test_a_port_in_use_is_said_at_once(started: "Callable[..., subprocess.Popen[str]]") -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
+from ingest.calc.default_mapping import beside_mapping, default_mapping
 from web.management.base import Failed, RefusedHere, WrongUse
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -97,3 +98,11 @@ def test_a_wrong_mapping_is_wrong_use_by_the_name_of_its_field(tmp_path):
     mapping.write_text("{time: t, model: m, input: i, zone: Mars}")
     with pytest.raises(WrongUse, match="zone"):
         run("mapping", "check", str(mapping), str(SAMPLES / "generic" / "events.csv"))
+
+
+def test_the_readme_names_every_column_that_the_default_mapping_reads() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    table = readme.partition("| what | columns |")[2].partition("\n\n")[0]
+    read = set(default_mapping().columns()) | set(beside_mapping().columns())
+    words = {path.removeprefix("usage.").rpartition(".")[2] for path in read}
+    assert [word for word in sorted(words) if f"{word}`" not in table] == []

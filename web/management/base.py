@@ -1,18 +1,22 @@
 """What every command shares: `--json`, exit codes, one line per expected error.
 
-Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused (with the reason). argparse's own errors leave with 2.
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused (with the reason).
 """
 
 import argparse
 import json
 import os
+import re
 import sys
-from datetime import date
-from typing import Any
+from datetime import UTC, date, datetime
+from typing import Any, NoReturn
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, ProgrammingError
+from django.db import OperationalError, ProgrammingError, connections
 from psycopg.errors import UndefinedTable
+
+from ingest.sources import WrongSource, all_sources
 
 SIGPIPE_STATUS = 141  # what a shell says of a program that ended because nobody read on
 
@@ -43,10 +47,42 @@ class RefusedHere(ExpectedError):
     code = 3
 
 
+class Parser(CommandParser):
+    """argparse, whose complaints are wrong use like any other: one line, also of a sub-command."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises WrongUse."""
+        raise WrongUse(f"{message}; see `{self.prog.strip()} --help`")
+
+
 class LedgerCommand(BaseCommand):
     """A command is ``run``: it prints for people with ``self.stdout`` and returns what `--json` prints as last line."""
 
     requires_system_checks: list[str] = []  # those of pages and URLs would cost a start of Dash
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Parser:
+        """Django's options still work and are left out of the help."""
+        prog = f"{os.path.basename(prog_name)} {subcommand}"
+        parser = Parser(prog=prog, description=self.help or None, **kwargs)
+        parser.add_argument("-v", "--verbosity", type=int, default=1, help=argparse.SUPPRESS)
+        for name in ("--settings", "--pythonpath"):
+            parser.add_argument(name, help=argparse.SUPPRESS)
+        for name in ("--traceback", "--no-color", "--force-color"):
+            parser.add_argument(name, action="store_true", help=argparse.SUPPRESS)
+        self.add_arguments(parser)
+        return parser
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """The command line: an expected error is one line on stderr, and its code the exit status."""
+        try:
+            self.execute(**vars(self.create_parser(argv[0], argv[1]).parse_args(argv[2:])))
+        except CommandError as error:
+            if "--traceback" in argv:
+                raise
+            self.stderr.write(f"error: {error}")
+            sys.exit(error.returncode)
+        finally:
+            connections.close_all()
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Override and call super(); a sub-command's parser gets `--json` by ``json_option``."""
@@ -71,7 +107,11 @@ class LedgerCommand(BaseCommand):
         """Run, then print the outcome where it was asked for, also that of a failure which has one."""
         outcome = None
         try:
+            if settings.SOURCE_PACKAGES:
+                all_sources()  # before anything is done with some of them only
             outcome = self.run(**options)
+        except WrongSource as error:
+            raise WrongUse(error) from None
         except ExpectedError as error:
             outcome = error.outcome
             raise
@@ -90,15 +130,40 @@ class LedgerCommand(BaseCommand):
                 self.stdout.write(json.dumps(outcome, default=str))
 
 
+_MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)([Zz]|[+-]\d{2}:\d{2})?)?")
+
+
+def moment(text: str) -> datetime:
+    """An instant in UTC, for argparse: a time with an offset, or a day for its beginning in UTC."""
+    match = _MOMENT.fullmatch(text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day (2026-09-08) and no time (2026-09-08T13:00:00Z)")
+    on, clock, offset = match.groups("")
+    if clock and not offset:
+        raise argparse.ArgumentTypeError(f"{text!r} says no zone: end it with Z or an offset such as +02:00")
+    try:
+        zone = "+00:00" if offset in ("", "Z", "z") else offset
+        return datetime.fromisoformat(f"{on}T{clock or '00:00'}{zone}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"there is no {text!r} in the calendar or on the clock") from None
+
+
 def day(text: str) -> date:
-    """A date, for argparse."""
-    return date.fromisoformat(text)
+    """A date, for argparse; of a time, the day in UTC that it lies in."""
+    return moment(text).date()
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
 
 
 def tcp_port(text: str) -> int:
     """A TCP port, for argparse."""
-    if not 1 <= int(text) <= 65_535:
-        raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, not {text}")
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65_535):
+        raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, not {text!r}")
     return int(text)
 
 

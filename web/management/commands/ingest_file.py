@@ -1,7 +1,5 @@
 """Import one file of usage."""
 
-import argparse
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +11,9 @@ from ingest.calc.mapping import MappingError
 from ingest.runs import database_now
 from ingest.services import Import, Refused, Stopped, Unfinished, WrongAccounts, ingest_file
 from ingest.sources import UnknownKind, get_source
-from web.management.base import Failed, LedgerCommand, RefusedHere, WrongUse, named_options
+from web.management.base import Failed, LedgerCommand, RefusedHere, WrongUse, moment, named_options
 from web.management.files import existing, read_yaml
-from web.run_summary import summary as summary
-
-
-def instant(text: str) -> datetime:
-    """An instant with an offset, for argparse."""
-    value = datetime.fromisoformat(text)
-    if value.tzinfo is None:
-        raise argparse.ArgumentTypeError("write the time with an offset, e.g. 2026-09-08T13:00:00Z")
-    return value.astimezone(UTC)
+from web.run_summary import summary
 
 
 class Command(LedgerCommand):
@@ -43,11 +33,16 @@ class Command(LedgerCommand):
             "--option", action="append", default=[], metavar="NAME=VALUE",
             help="of this kind; of every kind: billing_accounts=PROVIDER=ACCOUNT,..., whose bill the calls are on",
         )  # fmt: skip
-        parser.add_argument(
+        extent = parser.add_mutually_exclusive_group()
+        extent.add_argument(
             "--part", action="store_true", help="of a bill in several files: replace no former delivery"
         )
-        parser.add_argument("--at", type=instant, metavar="TIME", help="time of records that carry none")
-        parser.add_argument("--observed-at", type=instant, metavar="TIME", help="when the file said so; default: now")
+        extent.add_argument(
+            "--whole", action="store_true",
+            help="the file states its time whole: what earlier ones said of it and this one does not has vanished",
+        )  # fmt: skip
+        parser.add_argument("--at", type=moment, metavar="TIME", help="time of records that carry none")
+        parser.add_argument("--observed-at", type=moment, metavar="TIME", help="when the file said so; default: now")
         parser.add_argument("--accept-bad", action="store_true", help="go on when many records are rejected")
         parser.add_argument("--no-refresh", action="store_true", help="leave the derived tables to the worker")
 
@@ -64,7 +59,7 @@ class Command(LedgerCommand):
             path, options["source"], account=options["account"], mapping=mapping, at=options["at"],
             observed_at=options["observed_at"], accept_bad=options["accept_bad"],
             options=named_options(options["option"]), part=options["part"],
-            progress=show,
+            whole=options["whole"], progress=show,
         )  # fmt: skip
         try:
             run = ingest_file(job)
@@ -112,6 +107,10 @@ class Command(LedgerCommand):
         if outcome["quarantine"]:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in outcome["quarantine"].items())
             self.stdout.write(f"Quarantined: {reasons}. See `manage.py quarantine list {outcome['run']}`.")
+        if vanished := outcome["notes"].get("vanished"):
+            self.stdout.write(f"Vanished, because this file no longer states it: {vanished:,}.")
+        if kept := outcome["notes"].get("kept_former"):
+            self.stdout.write(f"What earlier files said is kept: {kept}.")
         totals = outcome["totals"]
         self.stdout.write(
             f"List cost {totals['list_cost']} {outcome['currency']}; {outcome['unpriced']:,} records unpriced."

@@ -9,7 +9,7 @@ from ingest.calc.mapping import MappingError, load_mapping
 from ingest.mapping_trial import trial
 from ingest.source import NotThisKind
 from ingest.streams import Bomb
-from web.management.base import LedgerCommand, RefusedHere, json_option
+from web.management.base import LedgerCommand, RefusedHere, count, json_option
 from web.management.files import existing, naming
 
 
@@ -24,7 +24,7 @@ class Command(LedgerCommand):
         check = actions.add_parser("check")
         check.add_argument("file", type=Path, help="the mapping (YAML); - for the one that is used without --mapping")
         check.add_argument("sample", type=Path)
-        check.add_argument("--rows", type=int, default=20, help="how many records to look at (default 20)")
+        check.add_argument("--rows", type=count, default=20, help="how many records to look at (default 20)")
         json_option(check)
 
     def run(self, **options: Any) -> dict[str, Any]:

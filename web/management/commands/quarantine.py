@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from ingest.run_selectors import run_exists
 from ingest.selectors import quarantine_of
-from web.management.base import LedgerCommand, WrongUse, json_option
+from web.management.base import LedgerCommand, WrongUse, count, json_option
 
 
 class Command(LedgerCommand):
@@ -18,7 +18,7 @@ class Command(LedgerCommand):
         super().add_arguments(parser)
         actions = parser.add_subparsers(dest="action", required=True)
         listing = actions.add_parser("list")
-        listing.add_argument("run", type=int)
+        listing.add_argument("run", type=count)
         json_option(listing)
 
     def run(self, **options: Any) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from allocation.derived import refresh
 from ingest.folders import sweep
 from ingest.models import Connection
 from ingest.sync import Busy, LeaseLost, Outcome, sync
-from web.management.base import Failed, LedgerCommand, RefusedHere, WrongUse
-from web.management.commands.ingest_file import instant, summary
+from web.management.base import Failed, LedgerCommand, RefusedHere, WrongUse, moment
+from web.management.connections import named
+from web.run_summary import summary
 
 
 class Command(LedgerCommand):
@@ -21,14 +22,13 @@ class Command(LedgerCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("name", metavar="SOURCE", help="see `manage.py sources`")
-        parser.add_argument("--since", type=instant, metavar="TIME", help="read again from here")
-        parser.add_argument("--until", type=instant, metavar="TIME", help="with --since: to here; default: now")
+        parser.add_argument("--since", type=moment, metavar="TIME", help="read again from here: a day (UTC) or a time")
+        parser.add_argument(
+            "--until", type=moment, metavar="TIME", help="with --since: to here, without it; default: now"
+        )
 
     def run(self, **options: Any) -> dict[str, Any]:
-        connection = Connection.objects.filter(name=options["name"]).first()
-        if connection is None:
-            names = ", ".join(Connection.objects.order_by("name").values_list("name", flat=True)) or "none"
-            raise WrongUse(f"there is no connection {options['name']}; there are: {names}")
+        connection = named(options["name"])
         if connection.way == Connection.Way.PUSH:
             raise WrongUse(f"{connection.name} is pushed to us; there is nothing to pull")
         if options["until"] and not options["since"]:

@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from web import tokens
-from web.management.base import LedgerCommand, WrongUse, json_option
+from web.management.base import LedgerCommand, WrongUse, count, json_option
 from web.models import ApiToken
 
 _ACTOR = "manage.py token"
@@ -21,9 +21,9 @@ class Command(LedgerCommand):
         create = actions.add_parser("create", help="Make a token; its secret is printed once.")
         create.add_argument("--user", required=True)
         create.add_argument("--scope", required=True, choices=ApiToken.Scope.values)
-        create.add_argument("--days", type=int, default=90, help=f"1 to {tokens.DAYS_MAX}, default 90")
+        create.add_argument("--days", type=count, default=90, help=f"1 to {tokens.DAYS_MAX}, default 90")
         revoke = actions.add_parser("revoke", help="End a token now.")
-        revoke.add_argument("id", type=int)
+        revoke.add_argument("id", type=count)
         for action in (create, revoke, actions.add_parser("list", help="All tokens, without their secrets.")):
             json_option(action)
 

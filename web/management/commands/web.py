@@ -5,7 +5,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
-from web.management.base import LedgerCommand, tcp_port
+from web.management.base import LedgerCommand, count, tcp_port
+from web.runner import end_with_stdin
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]
@@ -36,10 +37,13 @@ class Command(LedgerCommand):
         super().add_arguments(parser)
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=tcp_port, default=8000)
-        parser.add_argument("--processes", type=int, default=1)
-        parser.add_argument("--threads", type=int, default=8)
+        parser.add_argument("--processes", type=count, default=1)
+        parser.add_argument("--threads", type=count, default=8)
+        parser.add_argument("--while-stdin-open", action="store_true", help="end when standard input does")
 
     def run(self, **options: Any) -> None:
+        if options["while_stdin_open"]:
+            end_with_stdin()
         _Gunicorn(
             bind=f"{options['host']}:{options['port']}", workers=options["processes"], threads=options["threads"],
             worker_class="gthread", timeout=120, graceful_timeout=10, loglevel="warning", proc_name="finops-web",
