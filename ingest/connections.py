@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import islice
-from urllib.parse import urlsplit
+from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.views.decorators.debug import sensitive_variables
 
 from finops import audit
 from finops.models import User
@@ -17,12 +18,14 @@ from ingest import credentials, runs
 from ingest.calc.windows import Window, align
 from ingest.http import HttpClient
 from ingest.models import Connection
-from ingest.network import check_url
-from ingest.pull import PullFailed
+from ingest.network import check_url, same_server
+from ingest.pull import ConnectionFailed, PullFailed
 from ingest.reading import groups_of_pages
 from ingest.services import WrongAccounts, context_of, latest_us
 from ingest.source import NotThisKind, Source
+from ingest.source_faults import SourceFailed, listed
 from ingest.sources import UnknownKind, get_source
+from ingest.stores import check_store
 
 EVERY, LEAST = timedelta(hours=1), timedelta(minutes=1)
 BACKFILL = timedelta(days=30)
@@ -51,7 +54,8 @@ class Settings:
 
 def connect(settings: Settings, *, secret: str = "", by: User | None) -> Connection:
     """Make a connection. ``secret``: the key, or ``env:NAME``; stored sealed. Raises WrongConnection."""
-    source = _checked(settings, secret)
+    source = _checked(settings, keyed=bool(secret))
+    _only_one(settings)
     begins_on = settings.begins_on or (runs.database_now() - BACKFILL).date()
     try:
         with transaction.atomic():
@@ -70,6 +74,17 @@ def connect(settings: Settings, *, secret: str = "", by: User | None) -> Connect
     except IntegrityError:
         raise WrongConnection(f"there is a connection {settings.name!r} already") from None
     return made
+
+
+def _only_one(settings: Settings) -> None:
+    """Two pulls of one kind into one account would each take what the other states for vanished."""
+    pulls = Connection.objects.filter(kind=settings.kind, account=settings.account, way=Connection.Way.PULL)
+    other = pulls.exclude(name=settings.name).first()
+    if settings.way == Connection.Way.PULL and other is not None:
+        raise WrongConnection(
+            f"{other.name} pulls {settings.kind} into account {settings.account!r} already: give this one an account of "
+            f"its own, or remove {other.name}"
+        )
 
 
 def replace_secret(connection: Connection, secret: str, *, by: User | None) -> None:
@@ -96,6 +111,62 @@ def set_enabled(connection: Connection, *, enabled: bool, by: User | None) -> No
         )
 
 
+EDITABLE = ("name", "base_url", "options", "every", "begins_on")
+
+
+@sensitive_variables("secret")
+def edit(connection: Connection, *, by: User | None, secret: str = "", **changes: Any) -> None:
+    """Change what was said of a connection: ``name, base_url, options, every, begins_on``. Raises WrongConnection.
+
+    ``options`` replaces all of them. Checked like a new one. A stored key goes to the server it was given for: with a
+    URL of another server it is entered again (``secret``). What was delivered stays; the change counts from the next
+    sync, which is due at once.
+    """
+    if stray := sorted(set(changes) - set(EDITABLE)):
+        raise WrongConnection(f"{', '.join(stray)} cannot be changed; {', '.join(EDITABLE)} can")
+    former = {name: getattr(connection, name) for name in EDITABLE}
+    said = {**former, **changes}
+    settings = Settings(kind=connection.kind, way=connection.way, account=connection.account, **said)
+    source = _checked(settings, keyed=bool(secret) or connection.credential is not None)
+    said["base_url"], said["options"] = said["base_url"] or source.default_url, dict(said["options"] or {})
+    said["begins_on"] = said["begins_on"] or former["begins_on"]
+    changed = {name: said[name] for name in EDITABLE if said[name] != former[name]}
+    if connection.credential and not secret and "base_url" in changed:
+        _same_server(former["base_url"], said["base_url"])
+    due = {"next_due_at": None, "failures": 0} if changed.keys() - {"name"} else {}
+    try:
+        with transaction.atomic():
+            if secret:
+                replace_secret(connection, secret, by=by)
+            Connection.objects.filter(pk=connection.pk).update(**changed, **due)
+            details = {"changed": sorted(changed), "name": said["name"]}
+            audit.record(action="connection.changed", actor=_actor(by), subject=former["name"], details=details)
+    except IntegrityError:
+        raise WrongConnection(f"there is a connection {said['name']!r} already") from None
+    connection.refresh_from_db()
+
+
+def _same_server(former: str, url: str) -> None:
+    if not former or not same_server(former, url):
+        raise WrongConnection("the stored key was given for another server: enter it again together with the new URL")
+
+
+def remove(connection: Connection, *, by: User | None) -> None:
+    """Forget a connection and its key. Its runs and all facts stay. Raises WrongConnection while a sync holds it."""
+    with transaction.atomic():
+        row = Connection.objects.select_for_update().get(pk=connection.pk)
+        if row.lease_until is not None and row.lease_until > runs.database_now():
+            raise WrongConnection(
+                f"{row.name} is being synchronised until {row.lease_until:%H:%M} UTC at the latest: remove it then"
+            )
+        credential = row.credential
+        row.delete()
+        if credential is not None and not credential.connections.exists():
+            credential.delete()
+        details = {"kind": row.kind, "account": row.account, "way": row.way}
+        audit.record(action="connection.removed", actor=_actor(by), subject=row.name, details=details)
+
+
 def _actor(by: User | None) -> str:
     return by.get_username() if by is not None else credentials.COMMAND_LINE
 
@@ -109,7 +180,7 @@ def _known(settings: Settings) -> Source:
         raise WrongConnection(str(unknown)) from None
 
 
-def _checked(settings: Settings, secret: str) -> Source:
+def _checked(settings: Settings, *, keyed: bool) -> Source:
     source = _known(settings)
     if settings.way == Connection.Way.PULL and not source.pulled:
         raise WrongConnection(f"{settings.kind} cannot be pulled; import its files or send its records")
@@ -125,7 +196,7 @@ def _checked(settings: Settings, secret: str) -> Source:
     if settings.way == Connection.Way.FOLDER:
         _check_folder(str(given.get("url") or ""))
     if settings.way == Connection.Way.PULL:
-        if source.secret and source.needs_secret and not secret:
+        if source.secret and source.needs_secret and not keyed:
             raise WrongConnection(f"{settings.kind} needs a key: {source.secret}")
         try:
             check_url(settings.base_url or source.default_url)
@@ -137,8 +208,10 @@ def _checked(settings: Settings, secret: str) -> Source:
 def _check_folder(url: str) -> None:
     if not url:
         raise WrongConnection("a folder needs its path or URL")
-    if "://" in url and "@" in urlsplit(url).netloc:
-        raise WrongConnection("a folder's URL holds no key: its store takes that from the environment of the worker")
+    try:
+        check_store(url)
+    except PullFailed as refused:
+        raise WrongConnection(str(refused)) from None
 
 
 def _try_options(source: Source, given: dict[str, str]) -> None:
@@ -199,13 +272,16 @@ def try_out(connection: Connection) -> Trial:
                 end = align(now, stream.width, up=True)
                 window = Window(end - max(stream.width, min(stream.chunk, timedelta(days=1))), end)
                 try:
-                    pages = list(islice(source.pages(client, stream, window, connection.options), 1))
+                    found = listed(source, stream.name, source.pages, client, stream, window, connection.options)
+                    pages = list(islice(found, 1))
                     for group in groups_of_pages(pages, source, context, latest_us=latest_us()):
                         if group.truncated:
                             raise PullFailed(group.truncated)
                         records, rejected = records + group.read, rejected + len(group.rejects)
                     answered += 1
-                except (PullFailed, NotThisKind) as failed:
+                except ConnectionFailed:
+                    raise
+                except (PullFailed, NotThisKind, SourceFailed) as failed:
                     refused.append(f"{stream.name}: {failed}")
                 if not answered and len(refused) == _ENOUGH:
                     break

@@ -55,6 +55,29 @@ def spans(place: Place) -> list[Window]:
         return [Window(row[0].lower.astimezone(UTC), row[0].upper.astimezone(UTC)) for row in cursor.fetchall()]
 
 
+def delivered(connection_id: int | None = None) -> dict[int, dict[str, list[Window]]]:
+    """What the complete answers to each connection, or to one, cover: connection -> stream -> intervals, in order.
+
+    Less than ``spans`` where others deliver to the same account: what they know is not what this one has asked for.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_DELIVERED, {"connection": connection_id})
+        found: dict[int, dict[str, list[Window]]] = {}
+        for number, stream, low, high in cursor.fetchall():
+            window = Window(low.astimezone(UTC), high.astimezone(UTC))
+            found.setdefault(number, {}).setdefault(stream, []).append(window)
+        return found
+
+
+_DELIVERED = """
+SELECT connection_id, stream, lower(span), upper(span) FROM (
+    SELECT connection_id, stream, unnest(range_agg(tstzrange(window_start, least(window_end, observed_at)))) AS span
+    FROM ingest_ingestrun WHERE state = 'done' AND window_start < least(window_end, observed_at)
+    AND connection_id IS NOT NULL AND (%(connection)s::bigint IS NULL OR connection_id = %(connection)s) GROUP BY 1, 2
+) AS spans ORDER BY 1, 2, 3
+"""
+
+
 def missing(covered: Sequence[Window], start: datetime, end: datetime) -> list[Window]:
     """What of [start, end) the covered intervals leave out, in order."""
     gaps, at = [], start

@@ -4,18 +4,19 @@ However many connections there are, each read here is a fixed number of queries.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection as database
 from django.db.models import Count, Max, Min
 from django.db.models.functions import TruncDate
 
+from ingest import coverage
 from ingest.calc.windows import Stream, Window
-from ingest.models import Connection, Coverage, DirtySlice, IngestRun, Quarantine, SourceName
+from ingest.models import Connection, DirtySlice, IngestRun, Quarantine, SourceName, TakenFile
 from ingest.pull import PullFailed
 from ingest.source import Source
-from ingest.source_status import RECENT_DAYS, STRIP_DAYS, Status
+from ingest.source_status import RECENT_DAYS, STRIP_DAYS, RefusedFiles, Status
 from ingest.sources import all_sources
 
 NOTED_RUNS = 200
@@ -40,30 +41,43 @@ def statuses(now: datetime, name: str = "") -> list[Status]:
         }
         cursor.execute(_DELIVERIES, since)
         delivered = {row[0] or (row[1], row[2]): row for row in cursor.fetchall()}
-    covered = _covered()
+    covered = coverage.delivered()
+    refused = _refused()
     items = Connection.objects.select_related("credential", "credential__created_by", "created_by").order_by("name")
     found = [
-        _connected(item, covered, delivered.get(item.pk), now) for item in (items.filter(name=name) if name else items)
+        _connected(item, covered.get(item.pk, {}), delivered.get(item.pk), refused.get(item.pk), now)
+        for item in (items.filter(name=name) if name else items)
     ]
     return found + [_filled(Status(row[1], row[2], now), row) for row in delivered.values() if row[0] is None]
 
 
-def _covered() -> dict[tuple[str, str], dict[tuple[str, str], list[Window]]]:
-    found: dict[tuple[str, str], dict[tuple[str, str], list[Window]]] = {}
-    for row in Coverage.objects.order_by("source", "account", "part", "stream"):
-        ranges: Any = row.covered
-        spans = [Window(each.lower.astimezone(UTC), each.upper.astimezone(UTC)) for each in ranges]
-        found.setdefault((row.source, row.account), {})[row.part, row.stream] = spans
-    return found
+_REFUSED = """
+SELECT t.connection_id, count(*), (array_agg(t.path ORDER BY t.id DESC))[1],
+    (array_agg(coalesce(r.reason, '') ORDER BY t.id DESC))[1]
+FROM ingest_takenfile t LEFT JOIN ingest_ingestrun r ON r.id = t.run_id WHERE t.outcome = 'refused' GROUP BY 1
+"""
 
 
-def _connected(item: Connection, covered: dict[Any, Any], row: Any, now: datetime) -> Status:
-    status = Status(item.kind, item.account, now, item, begins_on=item.begins_on)
+def _refused() -> dict[int, RefusedFiles]:
+    with database.cursor() as cursor:
+        cursor.execute(_REFUSED)
+        return {row[0]: RefusedFiles(*row[1:]) for row in cursor.fetchall()}
+
+
+def refused_files(item: Connection, limit: int = 50) -> list[TakenFile]:
+    """Files of a watched folder that were refused and lie there unchanged, with their runs; the newest first."""
+    rows = TakenFile.objects.filter(connection=item, outcome=IngestRun.State.REFUSED).select_related("run")
+    return list(rows.order_by("-id")[:limit])
+
+
+def _connected(
+    item: Connection, covered: dict[str, list[Window]], row: Any, refused: RefusedFiles | None, now: datetime
+) -> Status:
+    status = Status(item.kind, item.account, now, item, begins_on=item.begins_on, refused=refused)
     source = all_sources().get(item.kind)
     if source is not None:
         status.zone = source.issuer_zone
-        known = covered.get((item.kind, item.account), {})
-        status.streams = {stream.name: known.get(("", stream.name), []) for stream in streams_of(source, item)}
+        status.streams = {stream.name: covered.get(stream.name, []) for stream in streams_of(source, item)}
     return _filled(status, row) if row else status
 
 

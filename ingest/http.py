@@ -20,8 +20,8 @@ import httpx
 
 from finops import redaction
 from ingest.bodies import bounded, decoded
-from ingest.network import Guard, IPNetwork, allowed_networks, parse_url, port_of
-from ingest.pull import Answer, CursorExpired, PullFailed, Value
+from ingest.network import Guard, IPNetwork, Unresolved, allowed_networks, parse_url, port_of
+from ingest.pull import Answer, ConnectionFailed, CursorExpired, PullFailed, Value
 
 USER_AGENT = "InferenceLedger/0.1.0"
 
@@ -36,6 +36,14 @@ _CLOCK_SKEW = timedelta(minutes=5)
 
 class KeyRefused(PullFailed):
     """The provider does not accept the credential, or not for this (401, 403). Asking again would change nothing."""
+
+
+class KeyUnknown(KeyRefused, ConnectionFailed):
+    """The provider does not accept the credential at all (401)."""
+
+
+class Unreachable(ConnectionFailed):
+    """Nobody to talk to: the name has no address, nothing answers there, or who answers has no valid certificate."""
 
 
 class Limits(NamedTuple):
@@ -69,7 +77,7 @@ class Received(Answer):
 class _Again(NamedTuple):
     """A try that failed in a way that may pass."""
 
-    told: str
+    failed: PullFailed  # unless it passes
     after: float | None = None  # seconds that the server asks for
 
 
@@ -153,7 +161,7 @@ class HttpClient:
             if outcome.after is not None and outcome.after > 0:
                 pause = min(outcome.after, _RETRY_AFTER_MOST)
             if number >= self._tries or self._clock() + pause >= until:
-                raise PullFailed(f"{place} {outcome.told}" + (f"; tried {number} times" if number > 1 else ""))
+                raise type(outcome.failed)(f"{outcome.failed}" + (f"; tried {number} times" if number > 1 else ""))
             self._sleep(pause)
 
     def _try(self, request: httpx.Request, place: str) -> Answer | _Again:
@@ -164,12 +172,14 @@ class HttpClient:
                 return self._read(response, place)
             finally:
                 response.close()
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            if _caused(error, ssl.SSLCertVerificationError):
+                raise _unreachable(request.url, error) from None
+            return _Again(_unreachable(request.url, error))
         except httpx.TimeoutException:
-            return _Again("did not answer in time")
-        except (httpx.NetworkError, httpx.RemoteProtocolError, zlib.error) as error:
-            if _is_certificate(error):
-                raise PullFailed(f"{place}: the server's certificate is not valid for it") from None
-            return _Again("broke off" if not isinstance(error, httpx.ConnectError) else "cannot be reached")
+            return _Again(PullFailed(f"{place} did not answer in time, at port {port_of(request.url)}"))
+        except (httpx.NetworkError, httpx.RemoteProtocolError, zlib.error):
+            return _Again(PullFailed(f"{place} broke off, at port {port_of(request.url)}"))
         except httpx.HTTPError:
             raise PullFailed(f"{place} cannot be asked") from None
 
@@ -180,12 +190,14 @@ class HttpClient:
             return Received(body, {name.lower(): value for name, value in headers.items()}, self._at(headers))
         if status < 400:
             raise PullFailed(f"{place} answered {status}: redirects are not followed")
-        told = f"answered {status}{self._reason(response, place)}"
+        told = f"{place} answered {status}{self._reason(response, place)}"
         if status in _AGAIN:
-            return _Again(told, self._asked_to_wait(headers))
-        if status in {401, 403}:
-            raise KeyRefused(f"{place} {told}: the key is not accepted, or lacks the permission")
-        raise (CursorExpired if status in _EXPIRED else PullFailed)(f"{place} {told}")
+            return _Again(PullFailed(told), self._asked_to_wait(headers))
+        if status == 401:
+            raise KeyUnknown(f"{told}: the key is not accepted; replace it")
+        if status == 403:
+            raise KeyRefused(f"{told}: the key lacks the permission")
+        raise (CursorExpired if status in _EXPIRED else PullFailed)(told)
 
     def _at(self, headers: httpx.Headers) -> datetime:
         """The time of the answer; a server whose clock is ahead must not win over all later answers."""
@@ -258,9 +270,24 @@ def _echoes(word: str, sent: Sequence[str]) -> bool:
     return any(word in part or (len(part) >= 8 and part in word) for part in sent)
 
 
-def _is_certificate(error: BaseException | None) -> bool:
+def _unreachable(url: httpx.URL, error: BaseException) -> Unreachable:
+    """What is wrong between here and a host and port, and what to do about it."""
+    place, port = f"{url.host}:{port_of(url)}", port_of(url)
+    for cause, told in (
+        (Unresolved, "cannot be reached: the name has no address; check the spelling of the URL, and this machine's DNS"),
+        (ConnectionRefusedError, f"cannot be reached: nothing listens at port {port}; check the port, and that it runs"),
+        (ssl.SSLCertVerificationError, "cannot be trusted: the server's certificate is not valid for it; check the name "
+         "in the URL, and that this machine trusts who issued the certificate"),
+        (ssl.SSLError, f"cannot be reached: port {port} does not speak TLS as it should; check https:// and the port"),
+    ):  # fmt: skip
+        if _caused(error, cause):
+            return Unreachable(f"{place} {told}")
+    return Unreachable(f"{place} cannot be reached; check the address and port, and firewalls on the way")
+
+
+def _caused(error: BaseException | None, cause: type[BaseException]) -> bool:
     while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
+        if isinstance(error, cause):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -25,6 +25,7 @@ from ingest.reading import Group
 from ingest.runs import FenceLost
 from ingest.selectors import price_book
 from ingest.source import Context, NotThisKind, Source
+from ingest.source_faults import SourceFailed
 from ingest.streams import Bomb
 from ingest.totals import run_totals
 from ingest.writer import Delivery, Writer
@@ -109,6 +110,10 @@ def _take(intake: Intake, found: Iterable[Group], writer: Writer) -> IngestRun:
         stop = Unfinished(f"{name}: {reason}")
         stop.run = _break_off(intake, writer, IngestRun.State.FAILED, reason)
         raise stop from error
+    except SourceFailed as failed:
+        stop = Unfinished(f"{name}: {failed}")
+        stop.run = _break_off(intake, writer, IngestRun.State.FAILED, str(failed))
+        raise stop from failed
     except KeyboardInterrupt:
         stop = Unfinished(f"{name}: interrupted; the same command completes it")
         stop.run = _break_off(intake, writer, IngestRun.State.FAILED, "interrupted")

@@ -21,6 +21,7 @@ from ingest.calc.reasons import Rejected
 from ingest.calc.records import given_twice, load_json
 from ingest.pull import Page, PullFailed
 from ingest.source import Context, NotThisKind, Record, Source
+from ingest.source_faults import listed
 from ingest.streams import Block, Bomb, OversizedLine, Truncated
 
 TOO_LONG = f"longer than {streams.MAX_LINE:,} bytes"
@@ -79,7 +80,7 @@ def _records_of(text: bytes, source: Source, item: Item) -> Iterator[Item]:
                 raise Rejected("unknown_shape", f"a JSON {type(value).__name__}, not an object")
             yield item._replace(record=value)
             return
-        for pointer, record in source.records(value):
+        for pointer, record in listed(source, item.place, source.records, value):
             good = record if isinstance(record, dict) else Rejected("unknown_shape", "not an object")
             yield item._replace(place=f"{pointer} in {item.place}" if pointer else item.place, record=good)
     except NotThisKind as other:
@@ -93,7 +94,7 @@ def page_items(pages: Iterable[Page], source: Source) -> Iterator[Item]:
     number = count()
     for page in pages:
         try:
-            for pointer, record in source.records(page.document):
+            for pointer, record in listed(source, page.place, source.records, page.document):
                 good = record if isinstance(record, dict) else Rejected("unknown_shape", "not an object")
                 digest = sha256(json.dumps(record, sort_keys=True, default=str).encode()).digest()
                 yield Item(f"{page.place} {pointer}".rstrip(), next(number), None, digest, good)
@@ -120,7 +121,7 @@ def document_items(path: Path, source: Source, context: Context) -> Iterator[Ite
     except Rejected as rejected:
         yield Item("document", 1, 0, sha256(raw).digest(), rejected)
         return
-    for number, (pointer, record) in enumerate(source.records(document), 1):
+    for number, (pointer, record) in enumerate(listed(source, "the document", source.records, document), 1):
         good = record if isinstance(record, dict) else Rejected("unknown_shape", "not an object")
         yield Item(pointer or "document", number, None, _digest(record), good)
 
@@ -285,8 +286,7 @@ def _refuse_parquet_bomb(file: pq.ParquetFile, size: int) -> None:
 
 def _without_overlong(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, set[int]]:
     """The batch with overlong texts set to NULL before they become thousands of Python objects, and their rows."""
-    rows: set[int] = set()
-    columns: list[Any] = []
+    rows, columns = set[int](), list[Any]()
     for column in batch.columns:
         if (
             pa.types.is_dictionary(column.type)

@@ -17,7 +17,7 @@ import httpcore
 import httpx
 from django.conf import settings
 
-from ingest.pull import PullFailed
+from ingest.pull import ConnectionFailed
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
@@ -45,8 +45,12 @@ _SPECIAL = [
 _NAT64, _COMPATIBLE = ip_network("64:ff9b::/96"), ip_network("::/96")
 
 
-class AddressRefused(PullFailed):
+class AddressRefused(ConnectionFailed):
     """The URL leads where we do not connect. The message names the setting, where one opens the way."""
+
+
+class Unresolved(httpcore.ConnectError):
+    """The host's name has no address here and now."""
 
 
 def allowed_networks() -> list[IPNetwork]:
@@ -87,6 +91,12 @@ def parse_url(url: str) -> httpx.URL:
     if not 0 < port_of(parsed) < 65_536:
         raise AddressRefused("the port must be a number from 1 to 65535")
     return parsed
+
+
+def same_server(one: str, other: str) -> bool:
+    """Whether two URLs lead to one scheme, host and port. Raises AddressRefused."""
+    first, second = parse_url(one), parse_url(other)
+    return (first.scheme, first.host, port_of(first)) == (second.scheme, second.host, port_of(second))
 
 
 def port_of(url: httpx.URL) -> int:
@@ -130,7 +140,7 @@ class Guard(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         """Connect to the first address that answers, once all are found good. Raises AddressRefused."""
-        failed: Exception = httpcore.ConnectError(f"{host} has no address")
+        failed: Exception = Unresolved(f"{host} has no address")
         for address in self.addresses(host, port):
             try:
                 stream = self._dial.connect_tcp(str(address), port, self.left(timeout), local_address, socket_options)
@@ -153,7 +163,7 @@ class Guard(httpcore.NetworkBackend):
         try:
             found = [_plain(ip_address(text)) for text in self._resolve(host, port)]
         except (OSError, UnicodeError):
-            raise httpcore.ConnectError(f"{host} cannot be resolved") from None
+            raise Unresolved(f"{host} cannot be resolved") from None
         for address in found:
             for inner in _unwrapped(address):
                 self._check(inner, host, port)

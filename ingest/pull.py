@@ -12,7 +12,8 @@ from ingest.calc.records import load_json
 from ingest.calc.windows import Stream, Window
 
 __all__ = [
-    "Answer", "Client", "CursorExpired", "Name", "Option", "Page", "PullFailed", "Stream", "Value", "Window", "follow",
+    "Answer", "Client", "ConnectionFailed", "CursorExpired", "LeaseLost", "Name", "Option", "Page", "PullFailed", "Stream",
+    "Value", "Window", "follow",
 ]  # fmt: skip
 
 Value = str | int | bool | Sequence[str]
@@ -22,8 +23,16 @@ class PullFailed(Exception):
     """The answer could not be had, or not be trusted. The message is ours: nothing of a foreign body is in it."""
 
 
+class ConnectionFailed(PullFailed):
+    """What keeps one stream keeps all of the connection: nobody is there, or the key is none. Not asked for the others."""
+
+
 class CursorExpired(PullFailed):
     """The provider no longer knows the cursor (HTTP 410): the window is asked again from its beginning."""
+
+
+class LeaseLost(Exception):
+    """The lease passed and another worker took over; nothing more is committed here. A client that waits may raise it."""
 
 
 class Option(NamedTuple):

@@ -21,6 +21,7 @@ from ingest.items import Item, block_items, csv_items, document_items, line_item
 from ingest.pull import Page, PullFailed
 from ingest.shapes import shape
 from ingest.source import ColumnSource, Context, Line, Parsed, Record, RowSource, Skip, Source
+from ingest.source_faults import called
 from ingest.streams import Block, OversizedLine, Truncated
 
 __all__ = ["GROUP_ROWS", "Group", "Place", "groups", "records_in", "shape", "usage_of_rows"]
@@ -137,7 +138,9 @@ class _Records:
         usages, rejects, skipped, before = [USAGE_SCHEMA.empty_table()], [], Counter[str](), 0
         for _, run in groupby(self.tables, key=lambda table: table.schema):
             table = pa.concat_tables(run).combine_chunks()
-            parsed = source.usage(table, context)
+            numbers = self._numbers()[before : before + len(table)]
+            place = f"lines {numbers[0]} to {numbers[-1]}" if len(numbers) else "no lines"
+            parsed = called(source, place, source.usage, table, context)
             shifted = pc.add(parsed.usage["record"], before)
             usages.append(parsed.usage.set_column(0, "record", shifted))
             rejects += [Reject(reject.record + before, *reject[1:]) for reject in parsed.rejects]
@@ -251,7 +254,7 @@ def _take(item: Item, source: Source, context: Context, records: _Records, fitte
         assert isinstance(source, RowSource)
         if key := given_twice(item.record):
             raise Rejected("unknown_shape", f"{key[:100]} is given twice")
-        rows = [storable(row) for row in source.row(item.record, context)]
+        rows = [storable(row) for row in called(source, item.place, source.row, item.record, context)]
     except Rejected as rejected:
         records.reject(rejected, item)
     except Skip as skip:

@@ -14,8 +14,8 @@ from ingest.facts import mark_dirty
 from ingest.intake import Intake, Refused, Stopped, Unfinished, run_committed, take
 from ingest.models import ALL_KEYS, IngestRun
 from ingest.reading import groups
-from ingest.redelivery import retire_former
-from ingest.source import Context
+from ingest.redelivery import retire_former, zero_unstated
+from ingest.source import Context, Source
 from ingest.sources import get_source
 from ingest.streams import Bomb
 
@@ -47,6 +47,7 @@ class Import:
     accept_bad: bool = False
     options: Mapping[str, str] = field(default_factory=dict)  # of its kind, and billing_accounts
     part: bool = False  # of a delivery in several files: it replaces nothing
+    whole: bool = False  # states all there is of the time it covers: what it does not state has vanished
     connection_id: int | None = None
     progress: Callable[[int], None] = lambda _: None  # called with the records read so far
 
@@ -83,6 +84,7 @@ def ingest_file(job: Import) -> IngestRun:
     """Import one file. Returns the finished run; raises Refused, Unfinished, UnknownKind or OSError."""
     source = get_source(job.kind)
     context = context_of(at=job.at, observed_at=job.observed_at, mapping=job.mapping, options=job.options)
+    ending = _ending(job, source, context)
     try:
         streams.refuse_bombs(job.path)
     except Bomb as bomb:
@@ -91,12 +93,23 @@ def ingest_file(job: Import) -> IngestRun:
         source=job.kind, account=job.account, input_name=job.path.name, observed_at=job.observed_at,
         connection_id=job.connection_id,
     )  # fmt: skip
-    replaces = source.redelivers and not job.part
-    intake = Intake(
-        run, source, context, Breaker(job.accept_bad), job.progress,
-        (lambda done: retire_former(done, source, context)) if replaces else (lambda _: {}),
-    )  # fmt: skip
+    intake = Intake(run, source, context, Breaker(job.accept_bad), job.progress, ending)
     return take(intake, groups(job.path, source, context, latest_us=latest_us()))
+
+
+def _ending(job: Import, source: Source, context: Context) -> Callable[[IngestRun], dict[str, Any]]:
+    """What a complete import does with what it did not state. Raises Refused for ``whole`` where nothing states all."""
+    if job.whole:
+        stating = [stream for stream in source.streams(dict(job.options)) if stream.states_all]
+        if not stating:
+            raise Refused(f"{job.path.name}: no document of {job.kind} states all of a time; import it without whole")
+        return lambda run: zero_unstated(run, source, stating, context.covered) if context.covered else _NOT_SAID
+    if source.redelivers and not job.part:
+        return lambda run: retire_former(run, source, context)
+    return lambda _: {}
+
+
+_NOT_SAID = {"kept_former": "it does not say what time it covers"}
 
 
 def mark_days(days: list[date]) -> None:

@@ -23,6 +23,14 @@ class Day(NamedTuple):
     state: str
 
 
+class RefusedFiles(NamedTuple):
+    """Files of a watched folder that were refused and lie there unchanged."""
+
+    number: int
+    path: str  # of the newest
+    reason: str
+
+
 @dataclass
 class Status:
     """One connection, or one account of a kind whose records came without one (files, pushed batches)."""
@@ -31,12 +39,13 @@ class Status:
     account: str
     now: datetime
     connection: Connection | None = None
-    streams: dict[str, list[Window]] = field(default_factory=dict)  # what complete answers cover
+    streams: dict[str, list[Window]] = field(default_factory=dict)  # what complete answers to it cover
     records: int = 0  # stored or changed within RECENT_DAYS
     last_done_at: datetime | None = None
     arrivals: frozenset[date] = frozenset()  # days of the strip on which records came
     zone: str = "UTC"
     begins_on: date | None = None
+    refused: RefusedFiles | None = None
 
     @property
     def name(self) -> str:
@@ -50,13 +59,16 @@ class Status:
 
     @property
     def state(self) -> str:
-        """ok, late, failing, disabled or never; without a connection there is no schedule to be late on."""
+        """ok, late, failing, disabled or never; without a connection there is no schedule to be late on.
+
+        A watched folder with files that were refused is failing until they change, go or are accepted.
+        """
         item = self.connection
         if item is None:
             return "ok" if self.last_done_at else "failing"
         if not item.enabled:
             return "disabled"
-        if item.failures:
+        if item.failures or self.refused:
             return "failing"
         if item.way == Connection.Way.PUSH:
             return "ok" if self.last_done_at else "never"

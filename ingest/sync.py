@@ -1,90 +1,57 @@
 """Pulls: one connection at a time by one worker, window by window, each a run whose cursor moves with its data."""
 
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 from django.db import connection as database
 from django.db.models import F, Q
-from django.db.models.functions import Greatest, Now
+from django.db.models.functions import Now
 
 from finops import audit
-from ingest import coverage, facts, runs
+from ingest import coverage, runs
 from ingest.breaker import Breaker
 from ingest.calc.windows import align, chunks, live_start
 from ingest.connections import client_of
-from ingest.coverage import Place
+from ingest.http import KeyRefused
 from ingest.intake import Intake, Stopped, take
+from ingest.lease import Busy as Busy
+from ingest.lease import Lease as Lease
+from ingest.lease import leased as leased
 from ingest.models import Connection, IngestRun, SourceName
-from ingest.pull import Client, CursorExpired, Name, Page, PullFailed, Stream, Window
+from ingest.pull import Client, ConnectionFailed, CursorExpired, Name, Page, PullFailed, Stream, Window
+from ingest.pull import LeaseLost as LeaseLost
 from ingest.reading import groups_of_pages
-from ingest.redelivery import quarantined
+from ingest.redelivery import zero_unstated
 from ingest.services import context_of, latest_us
 from ingest.source import Covered, Source
+from ingest.source_faults import SourceFailed, listed
 from ingest.sources import get_source
 
-LEASE = timedelta(minutes=5)
 BACKFILL_AT_ONCE = 40  # windows; the next tick goes on with the rest, so that live data is never an hour late
 NAMES_EVERY = timedelta(days=1)
 FIRST_REST, MAX_REST = timedelta(minutes=1), timedelta(hours=6)
 
 
-class Busy(Exception):
-    """Another worker holds the connection."""
-
-
-class LeaseLost(Exception):
-    """The lease passed and another worker took over; nothing more is committed here."""
-
-
 @dataclass
 class Outcome:
-    """What a sync did: runs in their order, errors by stream, and whether windows are left for the next time."""
+    """What a sync did: runs in their order, errors by stream, and whether windows are left for the next time.
+
+    What concerns the whole connection stands once, under ``connection``.
+    """
 
     runs: list[IngestRun] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
     left: int = 0
+    refused: set[str] = field(default_factory=set)  # streams that the key may not read
 
-
-class Lease:
-    """A connection held by this process until it lets go, or dies and the lease passes."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection, self.fence = connection, uuid.uuid4()
-
-    def renew(self) -> None:
-        """Hold on, also to the run that waits for its next page. Raises LeaseLost."""
-        held = Connection.objects.filter(pk=self.connection.pk, fence=self.fence, lease_until__gt=Now())
-        if not held.update(lease_until=Now() + LEASE):
-            raise LeaseLost(f"{self.connection.name} was taken over by another worker")
-        mine = IngestRun.objects.filter(connection=self.connection, state=IngestRun.State.RUNNING)
-        mine.update(lease_until=Greatest("lease_until", Now() + runs.LEASE), heartbeat_at=Now())
-
-
-@contextmanager
-def leased(connection: Connection) -> Iterator[Lease]:
-    """Hold the connection. Raises Busy. Runs that a former holder left open are ended: it cannot commit any more."""
-    lease = Lease(connection)
-    free = Q(lease_until=None) | Q(lease_until__lt=Now())
-    with transaction.atomic():
-        taken = Connection.objects.filter(free, pk=connection.pk).update(
-            fence=lease.fence, lease_until=Now() + LEASE, last_tried_at=Now()
-        )
-        if not taken:
-            raise Busy(f"{connection.name} is being synchronised by another worker")
-        left = IngestRun.objects.filter(connection=connection, state=IngestRun.State.RUNNING)
-        if ids := list(left.values_list("pk", flat=True)):
-            runs.end_sessions(ids)
-            left.update(state=IngestRun.State.FAILED, reason="its worker died", finished_at=Now())
-    try:
-        yield lease
-    finally:
-        database.close_if_unusable_or_obsolete()
-        Connection.objects.filter(pk=connection.pk, fence=lease.fence).update(fence=None, lease_until=None)
+    @property
+    def delivers(self) -> bool:
+        """Whether a window came whole."""
+        return any(run.state == IngestRun.State.DONE for run in self.runs)
 
 
 def sync(
@@ -94,7 +61,8 @@ def sync(
     """Pull what is due of a connection, or of [since, until). Raises Busy and LeaseLost.
 
     Live windows of all streams come first, then missing ones, the newest first. A stream that fails does not keep
-    others from being pulled; its cursor stays. Repeating a sync at any point gives the same facts.
+    others from being pulled; its cursor stays. What fails for all of them (nobody there, no such key) ends the sync.
+    Repeating a sync at any point gives the same facts.
     """
     source, outcome = get_source(connection.kind), Outcome()
     with leased(connection) as lease:
@@ -109,8 +77,10 @@ def sync(
                     progress(f"{stream.name} {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M}")
                     _pull(lease, source, client, (stream, window), outcome)
                 outcome.left = sum(stream.name not in outcome.errors for stream, _ in windows[most:])
-                _refresh_names(lease, source, client, outcome)
-        except PullFailed as failed:  # no client at all: no key, a URL that is not allowed
+                _say_once(outcome, {stream.name for stream, _ in windows})
+                if "connection" not in outcome.errors:
+                    _refresh_names(lease, source, client, outcome)
+        except PullFailed as failed:  # no client at all (no key, a URL that is not allowed), or nobody to talk to
             outcome.errors["connection"] = str(failed)
         except LeaseLost:
             raise
@@ -124,6 +94,13 @@ def sync(
     return outcome
 
 
+def _say_once(outcome: Outcome, streams: set[str]) -> None:
+    """One error of the connection, where every stream failed alike."""
+    reasons = [outcome.errors[name] for name in sorted(streams & outcome.errors.keys())]
+    if len(streams) > 1 and len(reasons) == len(streams) and (len(set(reasons)) == 1 or outcome.refused >= streams):
+        outcome.errors = {"connection": f"all {len(streams)} streams: {reasons[0]}"}
+
+
 def _streams(connection: Connection, source: Source) -> list[Stream]:
     return list(source.streams(connection.options))
 
@@ -132,6 +109,7 @@ def _plan(
     connection: Connection, source: Source, since: datetime | None, until: datetime | None
 ) -> list[tuple[Stream, Window]]:
     now = runs.database_now()
+    known = coverage.delivered(connection.pk).get(connection.pk, {})  # others may have asked elsewhere
     live: list[tuple[Stream, Window]] = []
     older: list[tuple[Stream, Window]] = []
     for stream in _streams(connection, source):
@@ -140,7 +118,7 @@ def _plan(
         if since is not None:
             live += [(stream, window) for window in chunks(align(since, stream.width), end, stream.chunk)]
             continue
-        covered = coverage.spans(Place(source.kind, connection.account, "", stream.name))
+        covered = known.get(stream.name, [])
         start = max(begin, live_start(stream, covered, now))
         live += [(stream, window) for window in chunks(start, end, stream.chunk)]
         for gap in coverage.missing(covered, begin, start):
@@ -150,7 +128,10 @@ def _plan(
 
 
 def _pull(lease: Lease, source: Source, client: Client, planned: tuple[Stream, Window], outcome: Outcome) -> None:
-    """One window as one run; asked once more from its beginning when the provider forgets its cursor."""
+    """One window as one run; asked once more from its beginning when the provider forgets its cursor.
+
+    Raises LeaseLost, and ConnectionFailed when no stream can be had.
+    """
     connection, (stream, window) = lease.connection, planned
     for attempt in (1, 2):
         run = runs.start(
@@ -158,24 +139,40 @@ def _pull(lease: Lease, source: Source, client: Client, planned: tuple[Stream, W
             input_name=f"{connection.name}: {stream.name}", observed_at=None, window_start=window.start,
             window_end=window.end,
         )  # fmt: skip
-        expired: list[CursorExpired] = []
-        pages = _watched(source.pages(client, stream, window, connection.options), run, lease, expired)
+        failed: list[PullFailed] = []
+        found = listed(source, stream.name, source.pages, client, stream, window, connection.options)
+        pages = _watched(found, run, lease, failed)
         context = context_of(options=connection.options)
         intake = Intake(run, source, context, Breaker(off=False), whole=_whole(source, stream, window))
         try:
             take(intake, groups_of_pages(pages, source, context, latest_us=latest_us()))
         except Stopped as stopped:
-            if expired and attempt == 1:
+            if attempt == 1 and any(isinstance(error, CursorExpired) for error in failed):
                 continue
-            outcome.errors[stream.name] = str(stopped).removeprefix(f"{run.input_name}: ")
             if stopped.run is None:
                 raise LeaseLost(str(stopped)) from None
+            _blame(outcome, stream, str(stopped).removeprefix(f"{run.input_name}: "), failed)
         run.refresh_from_db()
         outcome.runs.append(run)
         return
 
 
-def _watched(pages: Iterator[Page], run: IngestRun, lease: Lease, expired: list[CursorExpired]) -> Iterator[Page]:
+def _blame(outcome: Outcome, stream: Stream, reason: str, failed: list[PullFailed]) -> None:
+    """Note the error of a stream. Raises ConnectionFailed where the others would fail as well.
+
+    A key that another stream has just been read with is a good one: what it is refused for is this stream's alone.
+    """
+    for error in failed:
+        if isinstance(error, KeyRefused):
+            outcome.refused.add(stream.name)
+            if outcome.delivers:
+                break
+        if isinstance(error, ConnectionFailed):
+            raise error
+    outcome.errors[stream.name] = reason
+
+
+def _watched(pages: Iterable[Page], run: IngestRun, lease: Lease, failed: list[PullFailed]) -> Iterator[Page]:
     """Pages as they come; each renews the lease. The first says when the answer was given, unless its clock is far from ours."""
     first = True
     try:
@@ -186,8 +183,8 @@ def _watched(pages: Iterator[Page], run: IngestRun, lease: Lease, expired: list[
             first = False
             lease.renew()
             yield page
-    except CursorExpired as error:
-        expired.append(error)
+    except PullFailed as error:
+        failed.append(error)
         raise
 
 
@@ -195,13 +192,9 @@ def _whole(source: Source, stream: Stream, window: Window) -> Callable[[IngestRu
     """What a complete answer ends with: the cursor moves, and what it no longer states has vanished."""
 
     def end(run: IngestRun) -> dict[str, Any]:
-        coverage.extend(run, [Covered("", stream.name, *window)])
-        if not stream.states_all or quarantined(run):  # what could not be read may be what seems to have vanished
-            return {}
-        place = facts.Vanishing(source.kind, run.account, None, *window)
-        gone = facts.zero_lines(run.pk, place) if stream.lines else facts.zero_buckets(run.pk, place, stream.operations)
-        facts.mark_dirty(gone)
-        return {"vanished": len(gone)} if gone else {}
+        stated = [Covered("", stream.name, *window)]
+        coverage.extend(run, stated)
+        return zero_unstated(run, source, [stream], stated)
 
     return end
 
@@ -223,9 +216,9 @@ def _refresh_names(lease: Lease, source: Source, client: Client, outcome: Outcom
                 source=source.kind, account=connection.account, what=name.what, external_id=name.id[:200],
                 name=name.name[:300], seen_at=now,
             )
-            for name in _held(lease, source.names(client, connection.options))
+            for name in _held(lease, listed(source, "names", source.names, client, connection.options))
         ]  # fmt: skip
-    except PullFailed as failed:
+    except (PullFailed, SourceFailed) as failed:
         outcome.errors["names"] = str(failed)
         return
     distinct = {(row.what, row.external_id): row for row in rows}
@@ -236,23 +229,30 @@ def _refresh_names(lease: Lease, source: Source, client: Client, outcome: Outcom
     Connection.objects.filter(pk=connection.pk).update(names_at=now)
 
 
+def told(errors: Mapping[str, str]) -> str:
+    """Errors in one line, each said once with the streams or files it is of."""
+    names: dict[str, list[str]] = {}
+    for name, reason in errors.items():
+        names.setdefault(reason, []).append(name)
+    return "; ".join(f"{', '.join(found)}: {reason}" for reason, found in names.items())
+
+
 def note(lease: Lease, outcome: Outcome) -> None:
     """The state of the connection after a sync: when it is due again, what went wrong.
 
     A failure rests a minute, then twice as long each time; no longer than usual while other streams deliver.
     """
     connection = lease.connection
-    errors = "; ".join(f"{stream}: {reason}" for stream, reason in outcome.errors.items())[:500]
+    errors = told(outcome.errors)[:500]
     rows = Connection.objects.filter(pk=connection.pk, fence=lease.fence)
     if not outcome.errors.keys() - {"names"}:  # names are for the eye: without them all figures are there
         due = Now() if outcome.left else Now() + connection.every
         rows.update(next_due_at=due, last_ok_at=Now(), last_error=errors, failures=0)
         return
     connection.refresh_from_db(fields=["failures"])
-    delivers = any(run.state == IngestRun.State.DONE for run in outcome.runs)
-    longest = connection.every if delivers else MAX_REST
+    longest = connection.every if outcome.delivers else MAX_REST
     rest = min(FIRST_REST * 2 ** min(connection.failures, 10), longest)
-    due = Now() if outcome.left and delivers else Now() + rest
+    due = Now() if outcome.left and outcome.delivers else Now() + rest
     rows.update(next_due_at=due, last_error=errors, failures=F("failures") + 1)
     if connection.failures == 0:
         audit.record(action="connection.failed", actor="sync", subject=connection.name, details={"error": errors[:300]})

@@ -17,6 +17,7 @@ class Stream(NamedTuple):
     states_all: bool  # a complete answer states all there is: what it no longer states has vanished
     operations: tuple[str, ...] = ()  # of the usage it states; empty: all of the source's
     lines: bool = False  # states lines of bills instead of usage
+    kinds_of_cost: tuple[str, ...] = ()  # of the lines it states; empty: all of the source's
     month_to_date: bool = False  # reads again from the first of the month (of the month before until its fifth day)
 
 

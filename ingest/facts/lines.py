@@ -84,23 +84,29 @@ class Vanishing(NamedTuple):
     part: str | None  # billing account; None: all
     start: datetime
     end: datetime
+    stream: str = ""  # whose pulls stated it; files state any
 
 
-def zero_lines(run_id: int, place: Vanishing, *, its_periods: bool = False) -> list[tuple[date, int]]:
+def zero_lines(
+    run_id: int, place: Vanishing, *, its_periods: bool = False, kinds_of_cost: Sequence[str] = ()
+) -> list[tuple[date, int]]:
     """Set to zero, with history, the lines that older runs stated there and this run did not; returns the slices.
 
+    ``kinds_of_cost``: of the lines that the run's stream states; empty: all of the source's.
     ``its_periods``: only those of billing periods of which this run states lines; a correction of one month that is
     billed with the next stays when the first is delivered again.
     """
     chosen = (
         "e.period_start >= %s AND e.period_start < %s AND e.charge_date BETWEEN %s::date - 1 AND %s::date + 1 "
         "AND e.run_id = r.id AND r.source = %s AND r.account = %s "
-        "AND r.stream IN ('', m.stream) AND k.id = e.usage_key_id AND k.source = r.source "
-        "AND (%s::text IS NULL OR k.billing_account = %s) AND m.id = %s "
-        "AND (r.observed_at, r.id) < (m.observed_at, m.id) AND (e.billed_cost, e.effective_cost) IS DISTINCT FROM (0, 0)"
+        "AND r.stream IN ('', %s) AND k.id = e.usage_key_id AND k.source = r.source "
+        "AND (%s::text IS NULL OR k.billing_account = %s) AND (%s::text[] = '{}' OR e.kind_of_cost = ANY(%s::text[])) "
+        "AND m.id = %s AND (r.observed_at, r.id) < (m.observed_at, m.id) "
+        f"AND num_nonnulls({', '.join(f'nullif(e.{name}, 0)' for name in _AMOUNTS)}) > 0"
     )
     values: list[Any] = [
-        place.start, place.end, place.start, place.end, place.source, place.account, place.part, place.part, run_id
+        place.start, place.end, place.start, place.end, place.source, place.account, place.stream, place.part, place.part,
+        list(kinds_of_cost), list(kinds_of_cost), run_id,
     ]  # fmt: skip
     if its_periods:
         chosen += (

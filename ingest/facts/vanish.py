@@ -23,14 +23,14 @@ def zero_buckets(run_id: int, place: Vanishing, operations: Sequence[str]) -> li
     chosen = (
         "e.occurred_at >= %s AND e.occurred_at < %s AND e.charge_date BETWEEN %s::date - 1 AND %s::date + 1 "
         "AND r.id = e.run_id AND r.source = %s AND r.account = %s "
-        "AND r.stream IN ('', m.stream) AND k.id = e.usage_key_id AND k.source = r.source "
+        "AND r.stream IN ('', %s) AND k.id = e.usage_key_id AND k.source = r.source "
         "AND (%s::text IS NULL OR k.billing_account = %s) AND (%s::text[] = '{}' OR k.operation = ANY(%s::text[])) "
         "AND m.id = %s AND (r.observed_at, r.id) < (m.observed_at, m.id) "
         f"AND (e.requests IS DISTINCT FROM 0 OR num_nonnulls({', '.join(f'e.{name}' for name in _EMPTY)}) > 0 OR EXISTS "
         "(SELECT FROM usage_event_unit u WHERE u.charge_date = e.charge_date AND u.event_id = e.event_id))"
     )
     values: list[Any] = [
-        place.start, place.end, place.start, place.end, place.source, place.account, place.part, place.part,
+        place.start, place.end, place.start, place.end, place.source, place.account, place.stream, place.part, place.part,
         list(operations), list(operations), run_id,
     ]  # fmt: skip
     others = "ingest_ingestrun r, ingest_ingestrun m, ingest_usagekey k"

@@ -128,7 +128,11 @@ class SourceName(models.Model):
 
 
 class TakenFile(models.Model):
-    """One version of a file that a folder connection has taken. Unique by (connection, path, version); never changed."""
+    """One version of a file that a folder connection has taken. Unique by (connection, path, version).
+
+    Changed where a refused file is accepted and taken after all. A refused one is deleted once the file has changed or
+    is gone.
+    """
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="taken_files")
     path = models.CharField(max_length=1000)

@@ -133,10 +133,12 @@ class Anthropic(RowSource):
         chunk, _ = _PULLED.get(options.get("bucket_width") or "1h", _PULLED["1h"])
         found = [
             Stream("messages", _DAY, chunk, 3 * _DAY, states_all=True, operations=("chat",)),
-            Stream("cost_report", _DAY, 31 * _DAY, 7 * _DAY, states_all=True, lines=True),
+            Stream("cost_report", _DAY, 31 * _DAY, 7 * _DAY, states_all=True, lines=True, kinds_of_cost=("",)),
         ]
         if _asked(options, "claude_code"):
-            found.append(Stream("claude_code", _DAY, _DAY, 2 * _DAY, states_all=True, lines=True))
+            found.append(
+                Stream("claude_code", _DAY, _DAY, 2 * _DAY, states_all=True, lines=True, kinds_of_cost=("notional",))
+            )
         return found
 
     def pages(self, client: Client, stream: Stream, window: Window, options: dict[str, Any]) -> Iterator[Page]:

@@ -2,8 +2,9 @@
 
 Usage counts as in Anthropic's Messages API: cache reads and writes beside ``input_tokens``, thinking inside
 ``output_tokens``. A message is written once for each of its parts while it streams, and its output grows until the last:
-the first line is the event, each later one that states more adds the difference as an event of no request. Resumed
-sessions copy lines, under the same ids. Prompts and answers stand in the same files and are not read.
+the first line is the event, each later one that states more adds the difference as an event of no request, so that the
+fullest is what counts in whatever order they stand. Resumed sessions copy lines, under the same ids. Prompts and answers
+stand in the same files and are not read.
 """
 
 from typing import Any, NamedTuple
@@ -71,7 +72,7 @@ class ClaudeCode(RowSource):
         native, usages = f"{call}:{request or ''}", usage_of("anthropic_messages", message)
         seen: dict[str, _Seen] = context.state.setdefault("seen", {})
         before = seen.get(native, _Seen([], 0))
-        if usages == before.usages:
+        if _no_more(usages, before.usages):
             raise Skip("repeated_line")
         added = _added(usages, before.usages)
         cost = money(record.get("costUSD"), "costUSD") if not before.lines else None
@@ -112,8 +113,18 @@ def _turn(record: Record, message: Record, context: Context) -> str | None:
     return turn
 
 
+def _no_more(now: list[Usage], before: list[Usage]) -> bool:
+    """Whether a line states a message as an earlier one did, or as it stood before that: the fullest counts."""
+    return len(now) <= len(before) and all(
+        new.model == old.model
+        and all(number <= old.classes.get(name, 0) for name, number in new.classes.items())
+        and all(number <= old.units.get(name, 0) for name, number in new.units.items())
+        for new, old in zip(now, before, strict=False)
+    )
+
+
 def _added(now: list[Usage], before: list[Usage]) -> list[Usage]:
-    """What a later line of a message adds to the earlier ones. Raises Rejected where it takes back."""
+    """What a line of a message adds to the earlier ones. Raises Rejected where it takes back some of it."""
     if len(now) < len(before):
         raise Rejected("duplicate_conflict", "a later line of a message states fewer calls")
     added = now[len(before) :]

@@ -54,11 +54,11 @@ def _patch() -> None:
     from celery.fixups.django import DjangoWorkerFixup
 
     from finops.celery import app
-    from ingest import facts, intake, reading, runs, sync
+    from ingest import facts, intake, lease, reading, runs, sync
     from ingest.sources import get_source
     from tests.fake_provider import pulled
 
-    sync.LEASE = runs.LEASE = timedelta(seconds=float(os.environ.get("FAKE_LEASE", "300")))
+    lease.LEASE = runs.LEASE = timedelta(seconds=float(os.environ.get("FAKE_LEASE", "300")))
     sync.FIRST_REST = timedelta(seconds=1)
     intake.BATCH_ROWS = reading.GROUP_ROWS = int(os.environ.get("FAKE_BATCH", "100"))
     for entry in app.conf.beat_schedule.values():

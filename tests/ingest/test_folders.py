@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from pyarrow import fs
 
-from ingest import folders
+from finops.models import AuditEvent
+from ingest import folders, health_selectors
 from ingest.connections import Settings, WrongConnection, connect
-from ingest.folders import sweep
+from ingest.folders import NoFolder, accept, sweep
 from ingest.models import Connection, IngestRun, TakenFile, UsageEvent
 from ingest.services import Import, ingest_file
 from ingest.sync import Busy, leased
@@ -98,6 +100,64 @@ def test_a_file_of_another_kind_is_refused_once_and_tried_again_when_it_changes(
     assert stored() == 1
 
 
+def refused(connection: Connection) -> tuple[str, int, list[str]]:
+    """State, number and paths of what the page Sources says of it."""
+    [status] = health_selectors.statuses(timezone.now(), connection.name)
+    names = [Path(file.path).name for file in health_selectors.refused_files(connection)]
+    return status.state, status.refused.number if status.refused else 0, names
+
+
+def test_a_refused_file_is_said_to_be_until_it_changes_or_goes(tmp_path: Path) -> None:
+    bad, gone = tmp_path / "bad.jsonl", tmp_path / "gone.jsonl"
+    for path in (bad, gone):
+        path.write_text('{"weather": "fair"}\n' * 10)
+        touch(path, 10)
+    connection = watch(tmp_path)
+    for _ in range(3):
+        sweep(connection)
+        assert refused(connection) == ("failing", 2, ["gone.jsonl", "bad.jsonl"])
+    connection.refresh_from_db()
+    assert (connection.failures, connection.last_error) == (0, ""), "new files are taken as ever"
+    [status] = health_selectors.statuses(timezone.now(), connection.name)
+    assert status.refused is not None
+    assert (Path(status.refused.path).name, "rejected" in status.refused.reason) == ("gone.jsonl", True)
+    gone.unlink()
+    sweep(connection)
+    assert refused(connection) == ("failing", 1, ["bad.jsonl"])
+    touch(write_lines(bad, calls(1)), 20)
+    sweep(connection)
+    assert refused(connection) == ("ok", 0, [])
+    assert stored() == 1
+
+
+def test_a_folder_that_cannot_be_read_forgets_no_refused_file(tmp_path: Path) -> None:
+    folder = tmp_path / "mount"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text("no JSON at all\n" * 10)
+    connection = watch(folder)
+    sweep(connection)
+    folder.rename(tmp_path / "away")
+    assert list(sweep(connection).errors) == ["folder"]
+    assert refused(connection)[1] == 1
+
+
+def test_an_accepted_file_is_taken_with_what_can_be_read_of_it(tmp_path: Path) -> None:
+    lines = [json.dumps(call) for call in calls(1, 2)] + ["no JSON"] * 8
+    (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n")
+    connection = watch(tmp_path)
+    sweep(connection)
+    assert (stored(), refused(connection)[1]) == (0, 1)
+    with pytest.raises(NoFolder, match="no refused file"):
+        accept(connection, "elsewhere", by=None)
+    accept(connection, str(tmp_path / "a.jsonl"), by=None)
+    assert Connection.objects.get().next_due_at is None
+    (run,) = sweep(connection).runs
+    assert (run.state, run.stored, run.quarantined) == ("done", 2, 8)
+    assert refused(connection) == ("ok", 0, [])
+    assert sweep(connection).runs == []
+    assert AuditEvent.objects.filter(action="connection.file_accepted", subject="logs").count() == 1
+
+
 def test_one_bad_file_keeps_no_other_from_being_taken(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("no JSON at all\n" * 10)
     write_lines(tmp_path / "b.jsonl", calls(1))
@@ -147,6 +207,9 @@ def test_a_bomb_is_refused_once(tmp_path: Path) -> None:
     assert list(sweep(connection).errors) == [str(path)]
     assert sweep(connection).errors == {}
     assert TakenFile.objects.get().outcome == "refused"
+    [status] = health_selectors.statuses(timezone.now(), connection.name)
+    assert status.refused is not None
+    assert "bytes" in status.refused.reason
 
 
 def test_many_files_are_taken_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,15 +258,42 @@ def test_a_wrong_mapping_is_an_error_of_the_connection(tmp_path: Path) -> None:
     assert connection.failures == 1
 
 
-@pytest.mark.parametrize("url", ["", "s3://AKIAKEY:secret@bucket/logs"])
-def test_a_folder_has_a_place_and_holds_no_key(url: str) -> None:
-    with pytest.raises(WrongConnection):
+OVERRIDE = "endpoint_override"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("", "needs its path"), ("s3://AKIAKEY:secret@bucket/logs", "holds no key"),
+        ("weird://host/secret-place", "begins with"), ("hdfs://10.0.0.1:8020/secret-place", "begins with"),
+        ("s3://secret place/logs", "cannot be read"), ("s3://b/p?region=x.evil.example/", "cannot be read"),
+        (f"s3://b/p?{OVERRIDE}=169.254.169.254", "never connected to"),
+        (f"s3://b/p?scheme=http&{OVERRIDE}=127.0.0.1:9000", "FINOPS_ALLOWED_NETWORKS"),
+        (f"s3://b/p?{OVERRIDE}=http://10.0.0.1", "FINOPS_ALLOWED_NETWORKS"),
+        (f"s3://b/p?scheme=http&{OVERRIDE}=93.184.216.34", "in clear"),
+        (f"s3://b/p?{OVERRIDE}=93.184.216.34&{OVERRIDE}=127.0.0.1", "each once"),
+        (f"gs://b/p?{OVERRIDE}=10.0.0.1", "FINOPS_ALLOWED_NETWORKS"),
+        ("abfss://10.0.0.1/c/p", "FINOPS_ALLOWED_NETWORKS"),
+        ("abfss://c/p?blob_storage_authority=10.0.0.1", "each once"),
+    ],
+)  # fmt: skip
+def test_a_folder_has_a_place_that_may_be_connected_to_and_holds_no_key(url: str, told: str) -> None:
+    with pytest.raises(WrongConnection, match=told) as wrong:
         watch(url)
+    assert "secret" not in str(wrong.value)
 
 
-def test_a_url_that_cannot_be_read_is_not_quoted(tmp_path: Path) -> None:
-    connection = watch("weird://host/secret-place")
-    assert sweep(connection).errors == {"folder": "the folder's URL cannot be read"}
+def test_a_store_that_is_allowed_no_more_is_not_connected_to(settings: Any) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.setblocking(False)
+        settings.ALLOWED_NETWORKS = ["127.0.0.0/8"]
+        connection = watch(f"s3://b/p?scheme=http&{OVERRIDE}=127.0.0.1:{listener.getsockname()[1]}")
+        settings.ALLOWED_NETWORKS = []
+        assert "FINOPS_ALLOWED_NETWORKS" in sweep(connection).errors["folder"]
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 # ---- an object store ----
@@ -228,7 +318,10 @@ def store() -> Iterator[tuple[str, fs.S3FileSystem]]:
 
 
 @pytest.fixture
-def bucket(store: tuple[str, fs.S3FileSystem], monkeypatch: pytest.MonkeyPatch) -> tuple[str, fs.S3FileSystem]:
+def bucket(
+    store: tuple[str, fs.S3FileSystem], monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> tuple[str, fs.S3FileSystem]:
+    settings.ALLOWED_NETWORKS = ["127.0.0.0/8"]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     query, client = store

@@ -1,5 +1,6 @@
 """Pulls: what is asked when, in which order, by whom; restated, late and vanished buckets; who may commit."""
 
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,10 +15,11 @@ from django.db.models.functions import Now
 from allocation.derived import refresh
 from allocation.verification import verify
 from finops.models import AuditEvent
-from ingest import runs
+from ingest import coverage, runs
 from ingest import sync as syncing
 from ingest.models import Connection, IngestRun, Quarantine, SourceName, UsageEventHistory
 from ingest.pull import Window
+from ingest.sources import get_source
 from ingest.sync import Busy, LeaseLost, due, leased, sync
 from tests.fake_provider import Bucket, FakeProvider, Fault, Scenario, generate, recomputation, said
 from tests.fake_provider.pulled import (
@@ -256,8 +258,13 @@ def test_a_bucket_of_the_future_is_quarantined_and_counts_once_it_has_begun(
 def test_a_connection_is_held_by_one_at_a_time(serve: Callable[[Scenario], FakeProvider]) -> None:
     provider = serve(Scenario([one(MIDNIGHT - DAY)]))
     connection = connect(provider, days=2)
-    with leased(connection), pytest.raises(Busy, match="another worker"):
-        sync(connection)
+    with leased(connection):
+        until = Connection.objects.get().lease_until
+        assert until is not None
+        told = f"fake is being synchronised by another worker until {until.astimezone(UTC):%H:%M} UTC"
+        with pytest.raises(Busy, match=f"^{told}$") as busy:
+            sync(connection)
+        assert busy.value.until == until
     assert provider.of(PATH) == []
     assert due() == [connection]
     with leased(connection):
@@ -373,6 +380,28 @@ def test_waiting_for_a_slow_provider_keeps_the_lease_and_the_run(
     assert tokens("openai") == expected(provider)
 
 
+@pytest.mark.parametrize("part", ["row", "pages"])
+def test_a_bug_of_a_source_fails_its_runs_names_the_place_and_rests_like_any_failure(
+    serve: Callable[[Scenario], FakeProvider], monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    provider = serve(Scenario([one(MIDNIGHT - DAY)]))
+    connection = connect(provider, days=2)
+
+    def broken(*_: Any) -> Any:
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(type(get_source("openai")), part, broken)
+    outcome = sync(connection)
+    place = {"row": "/organization/usage/completions page 1 /data/.*", "pages": "usage.completions"}[part]
+    (reason,) = outcome.errors.values()
+    assert re.fullmatch(f"the source openai failed at {place}: TypeError: a bug", reason)
+    assert [run.reason for run in IngestRun.objects.all()] == [reason]
+    assert (states(), due()) == (["failed"], [])
+    connection.refresh_from_db()
+    assert (connection.failures, connection.lease_until) == (1, None)
+    assert connection.last_error.endswith(reason)
+
+
 def test_an_error_of_our_own_rests_like_any_other_and_is_raised(
     serve: Callable[[Scenario], FakeProvider], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -382,9 +411,7 @@ def test_an_error_of_our_own_rests_like_any_other_and_is_raised(
     def broken(*_: Any) -> Any:
         raise KeyError("a bug")
 
-    from ingest.sources import get_source
-
-    monkeypatch.setattr(type(get_source("openai")), "row", broken)
+    monkeypatch.setattr(coverage, "extend", broken)
     with pytest.raises(KeyError):
         sync(connection)
     connection.refresh_from_db()

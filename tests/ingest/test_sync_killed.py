@@ -18,8 +18,7 @@ from django.db.models.functions import Now
 
 from allocation.derived import refresh
 from allocation.verification import verify
-from ingest import facts
-from ingest import sync as syncing
+from ingest import facts, lease
 from ingest.models import Connection, IngestRun
 from ingest.sync import Busy, sync
 from tests.fake_provider import FakeProvider, generate, recomputation
@@ -161,7 +160,7 @@ def test_a_database_connection_that_is_cut_in_the_middle_of_a_copy_leaves_no_par
 
 def test_all_database_connections_are_cut_and_the_next_sync_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     impatient(monkeypatch)
-    monkeypatch.setattr(syncing, "LEASE", timedelta(seconds=2))
+    monkeypatch.setattr(lease, "LEASE", timedelta(seconds=2))
     with FakeProvider(generate(MIDNIGHT, days=3, series=3)) as provider:
         connection = connect(provider, days=3)
         copied, cut = facts.copy_direct, []

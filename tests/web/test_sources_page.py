@@ -13,7 +13,7 @@ from finops.models import AuditEvent
 from ingest import health_selectors
 from ingest.calc.windows import Window
 from ingest.connections import Trial
-from ingest.models import Connection, Credential, SourceName
+from ingest.models import Connection, Credential, SourceName, TakenFile
 from ingest.source_status import Status, day_states
 from ingest.sources import get_source
 from tests.web.connected import PAYLOAD, connected, cover, midnight, ran
@@ -76,7 +76,8 @@ def test_the_matrix_of_roles(role: str, trial: list[Connection]) -> None:
         assert client.get(path).status_code == (200 if role in READERS else 403), path
     for path in ("/connect/", "/connect/openai/"):
         assert client.get(path).status_code == (200 if role == "admin" else 403), path
-    for path in ("/sources/conn/sync", "/sources/conn/switch", "/sources/conn/key", "/data-health/check"):
+    for path in ("/sources/conn/sync", "/sources/conn/switch", "/sources/conn/key", "/sources/conn/accept",
+                 "/data-health/check"):  # fmt: skip
         assert client.get(path).status_code == 405, "no GET changes anything"
         assert client.post(path).status_code == (302 if role == "admin" else 403), path
     assert client.post("/connect/openai/", form()).status_code in ({200, 302, 422} if role == "admin" else {403})
@@ -308,6 +309,43 @@ def test_days_are_complete_partial_or_missing() -> None:
     ]  # fmt: skip
     page = client_of("auditor").get("/sources/conn/").content.decode()
     assert "8 of 10" in page
+
+
+def test_a_connection_that_never_delivered_shows_none_of_what_others_of_its_account_did() -> None:
+    cover(connected("good"), streams(), (midnight(10), timezone.now()))
+    connected("bad", failures=2, last_error="connection: api.openai.com:443 cannot be reached")
+    bad, good = health_selectors.statuses(timezone.now())
+    assert (bad.name, bad.complete_days(), bad.complete_until, bad.last_done_at) == ("bad", (0, 10), None, None)
+    assert good.complete_days() == (10, 10)
+    assert {day.state for day in bad.strip()} == {"outside", "missing"}
+    client = client_of("auditor")
+    assert "never delivered" in client.get("/sources/bad/").content.decode()
+    assert "last delivered" in client.get("/sources/good/").content.decode()
+    assert ">0/10<" in client.get("/sources/").content.decode()
+
+
+def test_refused_files_stand_with_their_reasons_until_an_admin_accepts_them() -> None:
+    item = connected("logs", "litellm", way="folder", last_ok_at=timezone.now(), next_due_at=timezone.now())
+    for number in range(3):
+        run = ran(item, state="refused", reason=f"8 of the first 10 records were rejected {PAYLOAD}")
+        given = {"path": f"/logs/{number}.jsonl", "version": "1 1", "run": run, "outcome": "refused"}
+        TakenFile.objects.create(connection=item, **given)
+    auditor, admin = client_of("auditor"), client_of("admin")
+    for path in ("/sources/", "/sources/logs/"):
+        page = auditor.get(path).content.decode()
+        assert "3 files refused and still there" in page
+        assert "8 of the first 10 records were rejected" in page
+        assert "failing" in page
+        assert PAYLOAD not in page
+    assert "Take the rest" not in auditor.get("/sources/logs/").content.decode()
+    assert "Take the rest" in admin.get("/sources/logs/").content.decode()
+    assert auditor.post("/sources/logs/accept", {"path": "/logs/1.jsonl"}).status_code == 403
+    told = admin.post("/sources/logs/accept", {"path": "/logs/1.jsonl"}, follow=True).content.decode()
+    assert "due now" in told
+    assert "2 files refused and still there" in told
+    again = admin.post("/sources/logs/accept", {"path": "/logs/1.jsonl"}, follow=True).content.decode()
+    assert "is no refused file of logs" in again
+    assert Connection.objects.get().next_due_at is None
 
 
 def test_a_gap_names_the_run_that_failed() -> None:

@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_POST, require_safe
 
 from finops.models import User
-from ingest import connections, health_selectors
+from ingest import connections, folders, health_selectors
 from ingest.connections import WrongConnection
 from ingest.models import Connection
 from ingest.pull import PullFailed
@@ -94,6 +94,7 @@ def _detail(request: HttpRequest, status: Status, key_form: KeyForm | None, **ch
         "dropped_tags": health_selectors.noted(recent, "dropped_tags"),
         "folded": sum(run.notes.get("folded_keys", 0) for run in recent), "noted_runs": len(recent),
         "names": names, "known_names": known, "guide": guide_of(source) if source else None, "source": source,
+        "refused": health_selectors.refused_files(status.connection) if status.connection else [],
         "key_form": key_form, "admin": is_admin(request) and status.connection is not None,
     }  # fmt: skip
     return render(request, "web/source.html", context)
@@ -190,6 +191,20 @@ def switch(request: HttpRequest, name: str) -> HttpResponse:
     connections.set_enabled(get_object_or_404(Connection, name=name), enabled=enabled, by=_user(request))
     told = "is pulled again." if enabled else "is no longer pulled. What it delivered stays."
     messages.success(request, f"{name} {told}")
+    return redirect("source", name=name)
+
+
+@require_POST
+@for_admins
+def accept(request: HttpRequest, name: str) -> HttpResponse:
+    """Take what can be read of a file that was refused."""
+    path = request.POST.get("path", "")
+    try:
+        folders.accept(get_object_or_404(Connection, name=name), path.replace("\x00", ""), by=_user(request))
+    except folders.NoFolder as cannot:
+        messages.error(request, _sentence(cannot))
+    else:
+        messages.success(request, f"What can be read of {path} is taken with the next sync, which is due now.")
     return redirect("source", name=name)
 
 

@@ -13,6 +13,7 @@ urlpatterns = [
     path("sources/<slug:name>/sync", sources.sync, name="source-sync"),
     path("sources/<slug:name>/switch", sources.switch, name="source-switch"),
     path("sources/<slug:name>/key", sources.replace_key, name="source-key"),
+    path("sources/<slug:name>/accept", sources.accept, name="source-accept"),
     path("data-health/", data_health.page, name="data-health"),
     path("data-health/check", data_health.check_now, name="data-health-check"),
     path("data-health/quarantine/", data_health.quarantine, name="quarantine"),

@@ -84,8 +84,14 @@ def test_a_resumed_session_copies_lines_and_adds_nothing(tmp_path):
     assert first.rows == second.rows
 
 
-def test_a_later_line_that_takes_back_is_a_conflict(tmp_path):
-    assert of(tmp_path, line("m", output=7), line("m", output=3)).reasons == [("line 2", "duplicate_conflict")]
+def test_a_line_that_says_more_of_one_thing_and_less_of_another_is_a_conflict(tmp_path):
+    lines = [line("m", fresh=5, output=7), line("m", fresh=6, output=3)]
+    assert of(tmp_path, *lines).reasons == [("line 2", "duplicate_conflict")]
+
+
+def test_a_line_that_stands_after_a_fuller_one_is_known(tmp_path):
+    found = of(tmp_path, line("m", output=7), line("m", output=3), line("m", output=9))
+    assert (found.reasons, found.skipped, found.totals) == ([], {"repeated_line": 1}, {"output_visible": 9})
 
 
 def test_a_line_that_cannot_be_read_loses_nothing_of_its_message(tmp_path):
@@ -117,13 +123,14 @@ STEPS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 100)), max_siz
 
 
 @given(STEPS)
-def test_whatever_the_order_of_lines_each_message_counts_as_its_fullest(steps):
-    source, context, output, most = get_source("claude_code"), Context(), 0, defaultdict(int)
-    for call, more in steps:
-        most[call] += more
+def test_whatever_the_order_of_lines_each_message_counts_once_and_as_its_fullest(steps):
+    source, context, output, requests, most = get_source("claude_code"), Context(), 0, 0, defaultdict(int)
+    for call, stated in steps:
+        most[call] = max(most[call], stated)
         try:
-            (row,) = source.row(line(call, output=most[call], fresh=5), context)
+            (row,) = source.row(line(call, output=stated, fresh=5), context)
         except Skip:
             continue
         output += sum(row.get(name) or 0 for name in NAMES)
-    assert output == sum(most.values()) + 5 * len(most)
+        requests += row["requests"]
+    assert (output, requests) == (sum(most.values()) + 5 * len(most), len(most))
