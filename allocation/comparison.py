@@ -1,20 +1,29 @@
-"""Who pays what more or less: cost before and after a change that is made for good, or only to look."""
+"""Who pays what more or less, and why: cost before and after a change that is made for good, or only to look."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db import transaction
-from django.db.models import Sum
+from django.db import connection, transaction
 
-from allocation.models import CostDaily
 from allocation.selectors import UNALLOCATED
 from finops.periods import Period
 
+ZERO = Decimal(0)
 
-def compare(period: Period, change: Callable[[], Any], *, dry_run: bool) -> list[dict[str, str]]:
+
+class _Cost(NamedTuple):
+    effective: Decimal
+    list: Decimal
+    unpriced: bool
+
+
+def compare(period: Period, change: Callable[[], Any], *, dry_run: bool) -> list[dict[str, Any]]:
     """Effective cost per cost centre and currency before and after ``change``, as strings with 12 decimals.
 
+    ``causes`` sums to the difference: price (list price of priced usage), newly_priced, agreement (what contracts,
+    commitments and capacity make of the list price), charge (of no call), bill (what bills state beyond the computed).
     The change is really made, in one transaction, and rolled back for a dry run: what it says is what will happen.
     """
     with transaction.atomic():
@@ -23,18 +32,39 @@ def compare(period: Period, change: Callable[[], Any], *, dry_run: bool) -> list
         after = _costs(period)
         if dry_run:
             transaction.set_rollback(True)
-    zero = Decimal(0)
+    sums: dict[Any, list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
+    causes: dict[Any, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    nothing = _Cost(ZERO, ZERO, unpriced=False)
+    for place in before.keys() | after.keys():
+        centre, currency, kind, _ = place
+        old, new = before.get(place, nothing), after.get(place, nothing)
+        sums[centre, currency][0] += old.effective
+        sums[centre, currency][1] += new.effective
+        listed = new.list - old.list
+        if kind == "usage":
+            causes[centre, currency]["newly_priced" if old.unpriced and not old.list else "price"] += listed
+            causes[centre, currency]["agreement"] += new.effective - old.effective - listed
+        else:
+            causes[centre, currency][kind] += new.effective - old.effective
     return [
         {
-            "cost_centre": code, "currency": currency, "before": f"{before.get((code, currency), zero):.12f}",
-            "after": f"{after.get((code, currency), zero):.12f}",
-            "difference": f"{after.get((code, currency), zero) - before.get((code, currency), zero):.12f}",
+            "cost_centre": centre or UNALLOCATED, "currency": currency, "before": f"{old:.12f}", "after": f"{new:.12f}",
+            "difference": f"{new - old:.12f}",
+            "causes": {name: f"{cost:.12f}" for name, cost in sorted(causes[centre, currency].items()) if cost},
         }
-        for code, currency in sorted(before.keys() | after.keys())
+        for (centre, currency), (old, new) in sorted(sums.items(), key=lambda item: (item[0][0] or UNALLOCATED, item[0][1]))
     ]  # fmt: skip
 
 
-def _costs(period: Period) -> dict[tuple[str, str], Decimal]:
-    rows = CostDaily.objects.filter(charge_date__gte=period.start, charge_date__lt=period.end)
-    sums = rows.values_list("cost_centre__code", "billing_currency").annotate(cost=Sum("effective_cost")).order_by()
-    return {(code or UNALLOCATED, currency): cost for code, currency, cost in sums}
+def _costs(period: Period) -> dict[tuple[str | None, str, str, str], _Cost]:
+    """(cost centre, currency, what kind of charge, SKU) -> its cost."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT o.code, c.billing_currency, CASE WHEN c.provenance = 'billed' THEN 'bill' WHEN c.tier = '' THEN "
+            "'charge' ELSE 'usage' END, c.sku_id, coalesce(sum(a.effective_cost), 0), coalesce(sum(a.list_cost), 0), "
+            "bool_or(c.list_cost IS NULL AND c.effective_cost IS NULL) FROM allocated_cost a "
+            "JOIN charge c ON c.id = a.charge_id LEFT JOIN allocation_costcentre o ON o.id = a.cost_centre_id "
+            "WHERE a.charge_date >= %s AND a.charge_date < %s GROUP BY 1, 2, 3, 4",
+            [period.start, period.end],
+        )
+        return {row[:4]: _Cost(*row[4:]) for row in cursor.fetchall()}

@@ -16,7 +16,7 @@ from ingest.sources import UnknownKind, get_source
 
 ALL_PARTS = "*"  # every billing account of which the source's answers speak
 LINES, USAGE = "lines", "usage"
-NOTIONAL = frozenset({"claude_code"})  # streams of would-be costs only: they say nothing about a bill
+NOTIONAL = ("notional",)  # kinds of cost of a stream that says nothing about a bill
 
 
 class Whole(NamedTuple):
@@ -82,10 +82,12 @@ class Completeness:
                 # rows that name no billing account have that of their import (ingest.calc.identity.named_accounts)
                 named = part or ("" if account == "default" else account)
                 spans[source, account, named, stream].append(span)
-        known = [place for place in spans if _source(place[0]) and place[3] not in NOTIONAL]
-        streams = [_stream(*place, spans[place]) for place in known]
+        streams = [_stream(*place, spans[place]) for place in spans if _source(place[0])]
         # gateways, traces and meters never rule, however complete
-        self._streams = [s for s in streams if s.what == LINES or get_source(s.source).layer not in WITNESSES]
+        self._streams = [
+            stream for stream in streams
+            if stream and (stream.what == LINES or get_source(stream.source).layer not in WITNESSES)
+        ]  # fmt: skip
 
     def on(self, day: date) -> Day:
         """What is whole on a day of each issuer's own clock."""
@@ -115,12 +117,15 @@ def _source(kind: str) -> Source | None:
         return None
 
 
-def _stream(kind: str, account: str, part: str, name: str, spans: list[Any]) -> _Stream:
+def _stream(kind: str, account: str, part: str, name: str, spans: list[Any]) -> _Stream | None:
+    """None: it states would-be costs alone."""
     source = get_source(kind)
     try:
         known = {stream.name: stream for stream in source.streams({})}.get(name)
     except (KeyError, TypeError, ValueError):  # needs options of a connection
         known = None
+    if known is not None and known.lines and known.kinds_of_cost == NOTIONAL:
+        return None
     if known is not None:
         what = LINES if known.lines else USAGE
     elif not source.scopes or not source.line_scopes:

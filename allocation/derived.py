@@ -9,13 +9,14 @@ import pyarrow as pa
 from django.conf import settings
 from django.db import connection, transaction
 
-from allocation import layer_changes, layering, posting, rulebook
+from allocation import billing, cube_store, layer_changes, layering, posting, reconciliation_residuals, rulebook
 from allocation.calc import assign as assigning
 from allocation.calc import charges as charging
-from allocation.calc.cube import CUBE_SCHEMA, cube
 from allocation.calc.daily import COST_DAILY_COLUMNS, cost_daily
 from allocation.calc.rules import assign
 from allocation.completeness import Completeness, Day
+from allocation.costing import steps, terms
+from allocation.costing.work import Work, of_usage
 from allocation.layering import Names
 from allocation.models import (
     AllocatedCost,
@@ -27,29 +28,30 @@ from allocation.models import (
     Rating,
     TierRule,
     UsageDaily,
-    UsageDailyUnit,
 )
 from finops.copying import copy_rows, copy_table
-from finops.tokens import TOKEN_CLASSES, UNITS
+from finops.tokens import TOKEN_CLASSES
 from ingest import facts
 from ingest.calc.book import PriceBook
 from ingest.facts.derive import lines_of_day
-from ingest.models import ALL_KEYS, RateSlot
+from ingest.models import ALL_KEYS, RATE_ANEW, RateSlot
 from ingest.selectors import key_dimensions, price_book
 
 _LOCK = 0x52454652  # "REFR": one refresher at a time
-_UNIT_NAMES = {number: name for name, number in UNITS.items()}
-_ROUNDS = 3  # a call matched across midnight derives the day beside it again
+_ROUNDS = 5  # a call matched across midnight derives the day beside it again, a blended rate its whole month
 LAYER_SHARE_COLUMNS = (
     "charge_date", "usage_key_id", "tier", "tier_estimated", "rate_slot_id", "price_class", "part", "cause", "quantity",
     "list_cost",
 )  # fmt: skip
-_CUBE_COLUMNS = ("charge_date", "usage_key_id", "tier", "tier_estimated", "rate_slot_id", *CUBE_SCHEMA.names[5:])
 
 
 def refresh(progress: Callable[[int, int], None] = lambda _done, _all: None) -> int:
-    """Recompute every dirty slice; returns the number of days refreshed. Safe to call at any time, by anyone."""
+    """Recompute every dirty slice; returns the number of days refreshed. Safe to call at any time, by anyone.
+
+    What is settled over more than a day (a blended rate, a credit's balance) may mark days again: they follow.
+    """
     layer_changes.mark_stale_days()
+    steps.mark_new_days()
     done = 0
     for _ in range(_ROUNDS):
         days = facts.dirty_days()
@@ -59,18 +61,23 @@ def refresh(progress: Callable[[int, int], None] = lambda _done, _all: None) -> 
             progress(done + number, done + len(days))
             refresh_day(day)
         done += len(days)
+        terms.rate_anew(steps.settle(set(days)) | reconciliation_residuals.settle(set(days)))
     progress(done, done)
     return done
 
 
 def refresh_day(day: date) -> None:
-    """Recompute the dirty slices of one day from its facts and clear their marks, in one transaction."""
+    """Recompute the dirty slices of one day and clear their marks, in one transaction.
+
+    The cube is made anew of the facts of the keys that are marked; what is charged of the day follows for these keys, or
+    for all of them where one key's usage bears on another's charge (layers, agreements) or prices changed.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         marked = facts.take_dirty_keys(day)
         if not marked:
             return
-        keys = None if ALL_KEYS in marked else sorted(marked)
+        scanned = None if ALL_KEYS in marked else sorted(marked - {RATE_ANEW})
         was_layered = LayerDay.objects.filter(charge_date=day).exists()
         lines = lines_of_day(day)
         near = _keys_around(day)
@@ -80,24 +87,19 @@ def refresh_day(day: date) -> None:
         here = {*marked, *(key for on, key in near if on == day), *(line[0] for line in lines)}
         dimensions = {key: found for key, found in dimensions.items() if key in here}
         layered = bool(lines) or by_id or _overlap(dimensions, loaded.book)
-        if was_layered or layered:
-            keys = None  # a change of one layer changes what is charged of the others
-        table = _cube(day, keys)
-        units = _unit_cube(day, keys)
+        keys = None if was_layered or layered or RATE_ANEW in marked or steps.in_force() else scanned
+        table, units = _cube(day, scanned, keys)
         dimensions |= key_dimensions(set(table["key_id"].to_pylist()) - dimensions.keys())
         ratings = charging.rate_cube(table, loaded.book, dimensions, slots)
         if len(units):
             ratings = pa.concat_tables([ratings, charging.rate_units(units, loaded.book, dimensions, slots)])
-        _replace_cube(day, keys, table, units)
-        prices = posting.prices_of(ratings, loaded)
-        _replace_ratings(day, keys, ratings, prices)
-        if layered or was_layered:
-            rated = _Rated(ratings, table, prices, loaded.book)
-            whole = _post_layers(day, lines, rated, dimensions, by_id=by_id)
-            if layered:
-                LayerDay.objects.create(charge_date=day, whole=whole.as_json())
-        else:
-            posting.replace_charges(day, keys, charging.charges(ratings, dimensions), prices)
+        rated = _Rated(ratings, table, posting.prices_of(ratings, loaded), loaded.book)
+        _replace_ratings(day, keys, rated)
+        charged = _layers(day, lines, rated, dimensions, by_id=by_id) if layered or was_layered else None
+        if charged is not None and layered:
+            LayerDay.objects.create(charge_date=day, whole=charged.whole.as_json())
+        _post(day, keys, rated, charged, lines, dimensions)
+        dimensions |= key_dimensions(_charged_keys(day) - dimensions.keys())
         _allocate_day(day, dimensions, layered=layered)
         _replace_query_costs(day, dimensions, layered=layered)
 
@@ -109,30 +111,66 @@ class _Rated(NamedTuple):
     book: PriceBook
 
 
+class _Layers(NamedTuple):
+    """What layers leave to charge of the ratings, under which names they were compared, and who stated the day whole."""
+
+    parts: pa.Table
+    names: Names
+    whole: Day
+
+
+def _cube(day: date, scanned: Sequence[int] | None, keys: Sequence[int] | None) -> tuple[pa.Table, pa.Table]:
+    """Make the cube of the marked keys anew; returns it, with the rest of the day's where all of it is charged anew."""
+    table, units = cube_store.of_facts(day, scanned), cube_store.units_of_facts(day, scanned)
+    cube_store.replace(day, scanned, table, units)
+    if keys is None and scanned is not None:
+        table = pa.concat_tables([table, cube_store.stored(day, without=scanned)])
+        units = pa.concat_tables([units, cube_store.stored_units(day, without=scanned)])
+    return table, units
+
+
 def _overlap(dimensions: dict[int, dict[str, Any]], book: PriceBook) -> bool:
-    """Whether several layers speak of one account and provider."""
-    if len({found["layer"] for found in dimensions.values()}) < 2:
+    """Whether several layers, or sources of provider usage, speak of one account and provider."""
+    if len({(found["layer"], found["source"]) for found in dimensions.values()}) < 2:
         return False
-    return any(len(found) > 1 for found in Names(dimensions, book).layers_of().values())
+    return bool(Names(dimensions, book).overlaps())
 
 
-def _post_layers(
+def _layers(
     day: date, lines: list[tuple[Any, ...]], rated: _Rated, dimensions: dict[int, dict[str, Any]], *, by_id: bool
-) -> Day:
-    """Charge a whole day of which several layers speak: matched, never summed (invariant 6). Returns who stated it whole."""
+) -> _Layers:
+    """Match what several layers say of a whole day: charged once, never summed (invariant 6)."""
     for model in (LayerDay, LayerShare):
         model.objects.filter(charge_date=day)._raw_delete(using="default")
     used = {*rated.cube["key_id"].to_pylist(), *(line[0] for line in lines)}
-    dimensions = {key: found for key, found in dimensions.items() if key in used}
-    whole, names = Completeness().on(day), Names(dimensions, rated.book)
+    names = Names({key: found for key, found in dimensions.items() if key in used}, rated.book)
+    whole = Completeness().on(day)
     shares = layering.share(day, rated.ratings, rated.cube, names, whole, by_id=by_id)
-    computed = charging.charges(shares.parts, dimensions)
-    billed = posting.line_charges(day, lines, computed, dimensions, names, whole)
-    posting.replace_charges(day, None, computed, rated.prices, billed.ruled)
-    posting.write_line_charges(billed.rows)
     copy_rows("layer_share", LAYER_SHARE_COLUMNS, ((day, *row) for row in shares.rows))
     layer_changes.note_late(day, shares.late)
-    return whole
+    return _Layers(shares.parts, names, whole)
+
+
+def _post(
+    day: date, keys: Sequence[int] | None, rated: _Rated, layers: _Layers | None, lines: list[tuple[Any, ...]],
+    dimensions: dict[int, dict[str, Any]],
+) -> None:  # fmt: skip
+    """Charge the day: its usage under its agreements, what is charged beside usage, and what bills state beyond."""
+    ratings = rated.ratings if layers is None else layers.parts
+    usage = of_usage(charging.charges(ratings, dimensions))
+    work = steps.cost(Work(day, usage, [], dimensions))
+    billed = None
+    if layers is not None:
+        billed = billing.line_charges(day, lines, work, layers.names, layers.whole)
+    posting.replace_charges(day, keys, work.usage, rated.prices, billed and billed.ruled)
+    posting.write_entries(day, [*work.entries, *(billed.entries if billed else ())])
+    if billed is not None:
+        billing.write_line_charges(billed.rows)
+
+
+def _charged_keys(day: date) -> set[int]:
+    charged = Charge.objects.filter(charge_date=day).values_list("usage_key_id", flat=True).distinct()
+    return {key for key in charged if key is not None}
 
 
 def allocate_days(days: Iterable[date]) -> None:
@@ -140,57 +178,10 @@ def allocate_days(days: Iterable[date]) -> None:
     for day in days:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-            charged = Charge.objects.filter(charge_date=day).values_list("usage_key_id", flat=True).distinct()
-            dimensions = key_dimensions({*_keys_of_day(day), *(key for key in charged if key is not None)})
+            dimensions = key_dimensions({*_keys_of_day(day), *_charged_keys(day)})
             layered = LayerDay.objects.filter(charge_date=day).exists()
             _allocate_day(day, dimensions, layered=layered)
             _replace_query_costs(day, dimensions, layered=layered)
-
-
-def _cube(day: date, keys: Sequence[int] | None) -> pa.Table:
-    rows = facts.sums_of_day(day, keys)
-    types = [pa.date32(), pa.int64(), pa.int64(), pa.int64(), *(field.type for field in list(CUBE_SCHEMA)[5:])]
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(facts.SUM_COLUMNS)
-    arrays = [_column(values, type_) for values, type_ in zip(columns, types, strict=True)]
-    tiers = {rule.pk: (rule.tier, rule.estimated) for rule in TierRule.objects.all()}
-    return cube(pa.Table.from_arrays(arrays, names=list(facts.SUM_COLUMNS)), tiers)
-
-
-def _column(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
-    if pa.types.is_int64(type_):  # PostgreSQL's sum of bigint is numeric
-        return pa.array([None if value is None else int(value) for value in values], type_)
-    return pa.array(values, type_)
-
-
-def _unit_cube(day: date, keys: Sequence[int] | None) -> pa.Table:
-    tiers = {rule.pk: (rule.tier, rule.estimated) for rule in TierRule.objects.all()}
-    summed: dict[tuple[Any, ...], Any] = {}
-    for charge_date, key, rule, slot, unit, quantity in facts.unit_sums_of_day(day, keys):
-        place = (charge_date, key, *tiers[rule], slot, _UNIT_NAMES[unit])
-        summed[place] = summed.get(place, 0) + quantity
-    names = ("charge_date", "key_id", "tier", "tier_estimated", "slot_id", "unit")
-    columns = list(zip(*sorted(summed), strict=True)) if summed else [()] * len(names)
-    types = (pa.date32(), pa.int64(), pa.string(), pa.bool_(), pa.int64(), pa.string())
-    arrays = [pa.array(values, type_) for values, type_ in zip(columns, types, strict=True)]
-    quantities = pa.array([summed[place] for place in sorted(summed)], pa.decimal128(30, 12))
-    return pa.Table.from_arrays([*arrays, quantities], names=[*names, "quantity"])
-
-
-def _rows(table: pa.Table, names: Sequence[str]) -> Iterable[tuple[Any, ...]]:
-    return zip(*(table[name].to_pylist() for name in names), strict=True) if len(table) else ()
-
-
-def _delete(model: Any, day: date, keys: Sequence[int] | None) -> None:
-    rows = model.objects.filter(charge_date=day)
-    (rows if keys is None else rows.filter(usage_key_id__in=keys))._raw_delete(using="default")
-
-
-def _replace_cube(day: date, keys: Sequence[int] | None, table: pa.Table, units: pa.Table) -> None:
-    _delete(UsageDaily, day, keys)
-    copy_table("usage_daily", _CUBE_COLUMNS, table)
-    _delete(UsageDailyUnit, day, keys)
-    numbered = ((*row[:5], UNITS[row[5]], row[6]) for row in _rows(units, units.column_names))
-    copy_rows("usage_daily_unit", (*_CUBE_COLUMNS[:5], "unit", "quantity"), numbered)
 
 
 def _keys_of_day(day: date) -> set[int]:
@@ -203,10 +194,9 @@ def _keys_around(day: date) -> set[tuple[date, int]]:
     return set(rows.values_list("charge_date", "usage_key_id").distinct())
 
 
-def _replace_ratings(
-    day: date, keys: Sequence[int] | None, ratings: pa.Table, prices: dict[int, dict[str, Any]]
-) -> None:
-    _delete(Rating, day, keys)
+def _replace_ratings(day: date, keys: Sequence[int] | None, rated: _Rated) -> None:
+    ratings, prices = rated.ratings, rated.prices
+    cube_store.delete(Rating, day, keys)
     key = ("charge_date", "key_id", "tier", "tier_estimated", "slot_id", "price_class", "quantity")
     columns = {name: ratings[name] for name in key}
     rows = ratings["price_row"]
@@ -214,7 +204,7 @@ def _replace_ratings(
     columns["list_rate"], columns["per"] = ratings["list_rate"], posting.of_price(rows, prices, "per")
     columns["list_cost"] = columns["contracted_cost"] = ratings["list_cost"]
     columns |= {name: ratings[name] for name in ("currency", "proxy_cost", "assumed_standard")}
-    copy_table("rating", (*_CUBE_COLUMNS[:5], *list(columns)[5:]), pa.table(columns))
+    copy_table("rating", (*cube_store.KEY_COLUMNS, *list(columns)[5:]), pa.table(columns))
 
 
 def _allocate_day(day: date, dimensions: dict[int, dict[str, Any]], *, layered: bool) -> None:
@@ -223,7 +213,7 @@ def _allocate_day(day: date, dimensions: dict[int, dict[str, Any]], *, layered: 
     CostDaily.objects.filter(charge_date=day)._raw_delete(using="default")
     names = (
         "id", "usage_key_id", "tier", "tier_estimated", "consumed_unit", "billing_currency", "provenance",
-        "consumed_quantity", *assigning.COSTS,
+        "consumed_quantity", "owner__code", "owner_team__code", *assigning.COSTS,
     )  # fmt: skip
     rows = list(Charge.objects.filter(charge_date=day).order_by("id").values_list(*names))
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
@@ -231,7 +221,8 @@ def _allocate_day(day: date, dimensions: dict[int, dict[str, Any]], *, layered: 
     counts = [(*row[:3], *row[4:]) for row in layer_changes.counts_of_day(day, layered=layered)]
     book = rulebook.in_force()
     assignment = assign(dimensions, book.rules, day)
-    parts = assigning.parts(charge["usage_key_id"], assignment)
+    owners = zip(charge["owner__code"], charge["owner_team__code"], strict=True)
+    parts = assigning.parts(charge["usage_key_id"], assignment, [(code or "", team or "") for code, team in owners])
     money = pa.decimal128(30, 12)
     shared = {
         name: assigning.shares(pa.array(charge[name], money), parts) for name in ("consumed_quantity", *assigning.COSTS)
@@ -253,7 +244,7 @@ def _allocate_day(day: date, dimensions: dict[int, dict[str, Any]], *, layered: 
         ("charge_date", "cost_centre_id", "team_id", *COST_DAILY_COLUMNS[2:]),
         (
             (day, book.cost_centres.get(row[0]), book.teams.get((row[0], row[1])), *row[2:])
-            for row in _rows(table, COST_DAILY_COLUMNS)
+            for row in cube_store.rows_of(table, COST_DAILY_COLUMNS)
         ),
     )
 
@@ -261,8 +252,12 @@ def _allocate_day(day: date, dimensions: dict[int, dict[str, Any]], *, layered: 
 def _replace_query_costs(day: date, dimensions: dict[int, dict[str, Any]], *, layered: bool) -> None:
     """The distribution of cost per query of the day's queries; of layers that overlap, the part that is charged."""
     QueryCostDaily.objects.filter(charge_date=day)._raw_delete(using="default")
+    # a rating at several rates (an excess band) has none of its own: its average is what its cell's calls cost
     classes = ", ".join(
-        f"max(list_rate / per) FILTER (WHERE price_class = '{name}') AS {name}" for name in TOKEN_CLASSES
+        f"coalesce(max(list_rate / per) FILTER (WHERE {of}), sum(list_cost) FILTER (WHERE {of}) "
+        f"/ nullif(sum(quantity) FILTER (WHERE {of}), 0)) AS {name}"
+        for name in TOKEN_CLASSES
+        for of in [f"price_class = '{name}'"]
     )
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS class_rates")

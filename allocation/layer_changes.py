@@ -13,8 +13,6 @@ from ingest.facts import mark_dirty
 from ingest.matching import Match
 from ingest.models import ALL_KEYS
 
-_ELSEWHERE = (LayerShare.Part.BY_ID, LayerShare.Part.BY_HOUR, LayerShare.Part.BY_DAY)
-
 
 def mark_stale_days() -> int:
     """Mark days that were charged when other sources stated them whole than do now; returns how many."""
@@ -43,15 +41,18 @@ def note_late(day: date, matches: list[Match]) -> None:
 
 
 def counts_of_day(day: date, *, layered: bool) -> list[tuple[Any, ...]]:
-    """(usage key, tier, estimated, slot, requests, queries) of the cube, less what another layer counts."""
+    """(usage key, tier, estimated, slot, requests, queries) of the cube, less what another layer counts.
+
+    Requests are then those of the layer that rules: they are negative where lower layers count more than it does.
+    """
     names = ("usage_key_id", "tier", "tier_estimated", "rate_slot_id")
     rows = UsageDaily.objects.filter(charge_date=day).order_by(*names).values_list(*names, "requests", "queries")
     if not layered:
         return list(rows)
     elsewhere: dict[Any, Decimal] = defaultdict(Decimal)
-    shares = LayerShare.objects.filter(charge_date=day, price_class__in=COUNTS, part__in=_ELSEWHERE)
+    shares = LayerShare.objects.filter(charge_date=day, price_class__in=COUNTS).exclude(part=LayerShare.Part.CHARGED)
     for *key, quantity in shares.values_list(*names, "price_class", "quantity"):
-        elsewhere[tuple(key)] += quantity
+        elsewhere[tuple(key)] += abs(quantity)  # what is taken back is negative
     return [(*row[:4], *(row[4 + n] - int(elsewhere[*row[:4], name]) for n, name in enumerate(COUNTS))) for row in rows]
 
 

@@ -5,102 +5,89 @@ names are compared.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Sum
 
-from allocation.calc.charges import scope_of
-from allocation.calc.layers import matching_class
-from allocation.completeness import LINES, USAGE, Completeness, Day
+from allocation.billing import is_usage
+from allocation.completeness import LINES, Completeness, Day
+from allocation.costing import fx
+from allocation.costing.capacity import CLASSES
+from allocation.costing.entry_keys import SOURCE
 from allocation.layering import Names
 from allocation.models import Charge, LayerDay, LayerShare, Rating, UsageDaily
-from allocation.posting import is_usage
 from ingest.facts import derive
 from ingest.matching import matched_table, matches_around
-from ingest.models import BilledLine, DirtySlice
+from ingest.models import BilledLine, DirtySlice, UsageKey
 from ingest.selectors import key_dimensions, price_book
 
 Row = tuple[Any, ...]
 
 
-def layer_violations() -> list[Row]:
-    """(charge_date, account, provider, what is wrong) over all days that are not about to be derived again."""
+class DerivedDay(NamedTuple):
+    """What a check needs of one day."""
+
+    day: date
+    dimensions: dict[int, dict[str, Any]]
+    names: Names
+    whole: Day
+    kept: Any  # LayerDay.whole; None: it was derived as a day of one layer
+
+
+def derived_days() -> Iterator[DerivedDay]:
+    """All days that are not about to be derived again."""
     dirty = set(DirtySlice.objects.values_list("charge_date", flat=True).distinct())
     keys: dict[date, set[int]] = defaultdict(set)
     for rows in (UsageDaily.objects, BilledLine.objects.exclude(kind_of_cost="notional")):
         for day, key in rows.order_by().values_list("charge_date", "usage_key_id").distinct():
             keys[day].add(key)
-    dimensions = key_dimensions({key for found in keys.values() for key in found})
+    every = key_dimensions({key for found in keys.values() for key in found})
     kept = dict(LayerDay.objects.values_list("charge_date", "whole"))
-    complete, book, found = Completeness(), price_book().book, []
+    complete, book = Completeness(), price_book().book
     for day in sorted(keys.keys() - dirty):
-        names = Names({key: dimensions[key] for key in keys[day]}, book)
-        overlaps = {place: layers for place, layers in names.layers_of().items() if len(layers) > 1}
-        if day not in kept:
-            found += [(day, *place, " + ".join(sorted(layers))) for place, layers in sorted(overlaps.items())]
+        dimensions = {key: every[key] for key in keys[day]}
+        yield DerivedDay(day, dimensions, Names(dimensions, book), complete.on(day), kept.get(day))
+
+
+def layer_violations() -> list[Row]:
+    """(charge_date, account, provider, what is wrong): of layers, money and parts. See allocation.token_checks for quantities."""
+    found: list[Row] = []
+    for of in derived_days():
+        if of.kept is None:
+            found += [(of.day, *place, who) for place, who in of.names.overlaps().items()]
             continue
-        whole = complete.on(day)
-        if whole.as_json() != kept[day]:
-            found.append((day, "", "", "other sources state it whole now"))
-        found += _day(day, {key: dimensions[key] for key in keys[day]}, names, whole)
+        if of.whole.as_json() != of.kept:
+            found.append((of.day, "", "", "other sources state it whole now"))
+        charged = charged_usage(of.day)
+        found += [*_money(of.day, of.dimensions, of.names, of.whole, charged), *_shares(of.day)]
+        found += _by_id(of.day, of.dimensions)
     return found
 
 
-def _day(day: date, dimensions: dict[int, dict[str, Any]], names: Names, whole: Day) -> Iterable[Row]:
-    places: dict[Any, list[int]] = defaultdict(list)
-    for key in dimensions:
-        places[names.place(key)].append(key)
-    charged = list(
+def charged_usage(day: date) -> list[Row]:
+    """(usage key, class, scope, currency, provenance, quantity, BilledCost) of the day's charges for usage."""
+    of_no_call = UsageKey.objects.filter(source=SOURCE).values_list("id", flat=True)
+    return list(
         Charge.objects.filter(charge_date=day, charge_category="Usage", charge_class="")
+        .exclude(usage_key_id__in=of_no_call)
+        .exclude(price_class__in=CLASSES)
         .order_by()
         .values_list("usage_key_id", "price_class", "scope", "billing_currency", "provenance")
         .annotate(q=Sum("consumed_quantity"), c=Sum("billed_cost"))
     )
-    yield from _quantities(day, dimensions, places, whole, [row for row in charged if row[4] == "computed"])
-    yield from _money(day, dimensions, names, whole, charged)
-    yield from _shares(day)
-    yield from _by_id(day, dimensions)
-
-
-def _quantities(
-    day: date, dimensions: dict[int, dict[str, Any]], places: dict[Any, list[int]], whole: Day, charged: list[Row]
-) -> Iterable[Row]:
-    """Where provider usage rules, charged quantities are the provider's."""
-    rated = list(
-        Rating.objects.filter(charge_date=day)
-        .order_by()
-        .values_list("usage_key_id", "price_class")
-        .annotate(Sum("quantity"))
-    )
-    for place, keys in sorted(places.items()):
-        stating = [dimensions[key] for key in keys if dimensions[key]["layer"] == "provider_usage"]
-        mine, differs = set(keys), defaultdict[tuple[str, str], Decimal](Decimal)
-
-        def ruled(key: int, price_class: str, stating: list[dict[str, Any]] = stating) -> str:
-            scope, operation = scope_of(dimensions[key], price_class), dimensions[key]["operation"]
-            return scope if all(whole.states(of, USAGE, scope, operation) for of in stating) else ""
-
-        if not stating:
-            continue
-        for key, price_class, *_, quantity, _cost in charged:
-            if key in mine and (scope := ruled(key, price_class)):
-                differs[scope, matching_class(price_class)] += quantity
-        for key, price_class, quantity in rated:
-            of_provider = key in mine and dimensions[key]["layer"] == "provider_usage"
-            if of_provider and (scope := ruled(key, price_class)):
-                differs[scope, matching_class(price_class)] -= quantity
-        yield from ((day, *place, *cell, rest) for cell, rest in sorted(differs.items()) if rest)
 
 
 def _money(
     day: date, dimensions: dict[int, dict[str, Any]], names: Names, whole: Day, charged: list[Row]
 ) -> Iterable[Row]:
     """Where a cost report rules, BilledCost is the report's."""
-    lines = [dict(zip(derive.BILLED_COLUMNS, line, strict=True)) for line in derive.lines_of_day(day)]
+    lines, _ = fx.convert_lines(
+        day, [dict(zip(derive.BILLED_COLUMNS, line, strict=True)) for line in derive.lines_of_day(day)]
+    )
     places: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for line in lines:
         if line["charge_category"] == "Usage" and not line["charge_class"]:
@@ -162,11 +149,13 @@ def charge_differences() -> list[Row]:
             "AND price_class NOT IN ('requests', 'queries')), "
             "r AS (SELECT charge_date, usage_key_id, tier, price_class, sum(list_cost) AS cost, sum(quantity) AS q "
             "FROM parts GROUP BY 1, 2, 3, 4), c AS (SELECT charge_date, usage_key_id, tier, price_class, "
-            "sum(list_cost) AS cost, sum(consumed_quantity) AS q FROM charge WHERE charge_category = 'Usage' "
-            "AND charge_class = '' AND provenance = 'computed' GROUP BY 1, 2, 3, 4) "
+            "sum(list_cost) AS cost, sum(consumed_quantity) AS q, bool_or(original_currency <> '') AS converted FROM charge "
+            "WHERE charge_category = 'Usage' AND charge_class = '' AND provenance = 'computed' AND tier <> '' "
+            "AND price_class <> ALL(%s) GROUP BY 1, 2, 3, 4) "
             "SELECT charge_date, usage_key_id, tier, price_class, 'charge' FROM r FULL JOIN c "
             "USING (charge_date, usage_key_id, tier, price_class) "
-            "WHERE r.cost IS DISTINCT FROM c.cost OR r.q IS DISTINCT FROM c.q ORDER BY 1, 2, 3, 4"
+            "WHERE (r.cost IS DISTINCT FROM c.cost AND converted IS NOT TRUE) OR r.q IS DISTINCT FROM c.q ORDER BY 1, 2, 3, 4",
+            [list(CLASSES)],
         )
         found: list[Row] = cursor.fetchall()
         return found

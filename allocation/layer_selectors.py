@@ -1,12 +1,14 @@
 """Reads about layers of truth: what each states of an account, how it was matched, what nothing below explains."""
 
 from collections import defaultdict
+from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
-from django.db.models import Max, Min, Sum
+from django.db.models import Max, Min, Sum, Value
 
+from allocation.calc.layers import account_groups
 from allocation.models import Charge, LayerShare, Rating
 from allocation.scope import Scope
 from finops.money import MONEY_DTYPE
@@ -17,6 +19,7 @@ from ingest.selectors import key_dimensions
 
 PARTS = ("stated", "by_id", "by_hour", "by_day", "below_exceeds", "charged")
 _KEY = ("BillingAccountId", "ServiceProviderName", "x_Layer", "BillingCurrency", "x_Part", "x_Cause")
+Row = tuple[Any, ...]
 COLUMNS = (*_KEY, "FirstDay", "LastDay", "x_Tokens", "Cost")
 
 
@@ -57,11 +60,91 @@ def layer_matches(scope: Scope, period: Period) -> pd.DataFrame:
     return frame.astype({"x_Tokens": "int64", "Cost": MONEY_DTYPE})
 
 
-Row = tuple[Any, ...]  # usage key, currency, part, cause, first day, last day, tokens, cost
+class SeveralSources(NamedTuple):
+    """Sources of one layer that speak of one account and provider, of the same models on the same days."""
+
+    account: str  # '' where none of them, or not all, say which
+    provider: str
+    layer: str
+    sources: list[str]
+    first: date
+    last: date
+    days: int
+    tokens: int  # of what they both state, the smaller part: twice there if they tell of the same calls
+    cost: Decimal
+
+    @property
+    def matched(self) -> bool:
+        """Whether they are known to be the same calls and counted once; else they are added up."""
+        return self.layer == "provider_usage"
+
+
+def several_sources(scope: Scope, period: Period, currency: str) -> list[SeveralSources]:
+    """Accounts of which two sources of one layer speak, and what is at stake in a currency; the dearest first.
+
+    Layers of usage are compared by model and day, cost reports and bills by day. Nothing for a scope that does not see
+    everything.
+    """
+    if not scope.everything:
+        return []
+    days = {"charge_date__gte": period.start, "charge_date__lt": period.end}
+    rated = Rating.objects.filter(**days, currency=currency, price_class__in=TOKEN_CLASSES).order_by()
+    lines = BilledLine.objects.filter(**days, billing_currency=currency, charge_category="Usage")
+    lines = lines.exclude(kind_of_cost="notional").order_by()
+    used = {*rated.values_list("usage_key_id", flat=True).distinct(), *lines.values_list("usage_key_id", flat=True)}
+    dimensions = key_dimensions(used)
+    keys = _of_several_sources(dimensions)
+    columns = ("charge_date", "usage_key_id")
+    usage = rated.filter(usage_key_id__in=keys).values_list(*columns)
+    bills = lines.filter(usage_key_id__in=keys).values_list(*columns)
+    rows = [
+        *usage.annotate(t=Sum("quantity"), c=Sum("list_cost")),
+        *bills.annotate(t=Value(0), c=Sum("effective_cost")),
+    ]
+    cells: dict[Row, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(lambda: [0, Decimal(0)]))
+    for day, key, tokens, cost in rows:
+        of = dimensions[key]
+        model = "" if of["layer"] in ("cost_report", "invoice") else of["model_served"] or of["model_requested"]
+        stated = cells[keys[key], day, model][of["source"]]
+        stated[0], stated[1] = stated[0] + int(tokens), stated[1] + (cost or 0)
+    found: dict[Row, list[Any]] = {}
+    for (place, day, _), by_source in cells.items():
+        if len(by_source) > 1:
+            entry = found.setdefault(place, [set(), set(), 0, Decimal(0)])
+            entry[0] |= by_source.keys()
+            entry[1].add(day)
+            for at, amounts in enumerate(zip(*by_source.values(), strict=True), start=2):
+                entry[at] += sum(amounts) - max(amounts)
+    return sorted(
+        (
+            SeveralSources(account, provider, layer, sorted(sources), min(on), max(on), len(on), tokens, cost)
+            for (account, provider, layer), (sources, on, tokens, cost) in found.items()
+        ),
+        key=lambda row: (-row.cost, row),
+    )
+
+
+def _of_several_sources(dimensions: dict[int, dict[str, Any]]) -> dict[int, Row]:
+    """Usage key -> (account, provider, layer) of those that more than one source speaks of."""
+    accounts: dict[Row, set[str]] = defaultdict(set)
+    for of in dimensions.values():
+        accounts[of["provider"], of["layer"]].add(of["billing_account"])
+    groups = {place: account_groups(known) for place, known in accounts.items()}
+    placed = {
+        key: (groups[of["provider"], of["layer"]][of["billing_account"]], of["provider"], of["layer"])
+        for key, of in dimensions.items()
+    }
+    sources: dict[Row, set[str]] = defaultdict(set)
+    for key, place in placed.items():
+        sources[place].add(dimensions[key]["source"])
+    return {key: place for key, place in placed.items() if len(sources[place]) > 1}
+
+
 _SPAN = {"first": Min("charge_date"), "last": Max("charge_date")}
 
 
 def _stated(days: dict[str, Any]) -> list[Row]:
+    """(usage key, currency, part, cause, first day, last day, tokens, cost), as _shares and _charged too."""
     rated = Rating.objects.filter(**days).order_by().values_list("usage_key_id", "currency", "price_class")
     rows = [
         (key, currency, "stated", "", first, last, tokens if name in TOKEN_CLASSES else 0, cost)

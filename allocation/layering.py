@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from allocation.calc import layers
 from allocation.calc.charges import scope_of
-from allocation.calc.layers import COUNTS, WITNESSES, ZERO, Hourly, Usage, Who
+from allocation.calc.layers import REQUESTS, WITNESSES, ZERO, Hourly, Usage, Who
 from allocation.completeness import USAGE, Day
 from allocation.models import LayerShare, TierRule
 from finops.money import MONEY, RATE, multiply
@@ -87,6 +87,16 @@ class Names:
             found[self.place(key)].add(dimensions["layer"])
         return found
 
+    def overlaps(self) -> dict[tuple[str, str], str]:
+        """Place -> who speaks of it, where that are several layers or several sources of provider usage."""
+        found: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
+        for key, dimensions in self.dimensions.items():
+            layer = dimensions["layer"]
+            found[self.place(key)].add((layer, dimensions["source"] if layer == "provider_usage" else ""))
+        return {
+            place: " + ".join(layer for layer, _ in sorted(who)) for place, who in sorted(found.items()) if len(who) > 1
+        }
+
 
 class Shares(NamedTuple):
     """What becomes of the ratings of a day. ``rows``: columns of LayerShare; ``parts``: ratings as they are charged."""
@@ -118,11 +128,10 @@ def share(day: date, ratings: pa.Table, cube: pa.Table, names: Names, whole: Day
     stating = defaultdict(list)
     for key, layer in layer_of.items():
         if layer == "provider_usage":
-            stating[place_of[key]].append(dimensions[key])
+            stating[*place_of[key], dimensions[key]["source"]].append(dimensions[key])
 
-    def ruled(group: str, provider: str, scope: str, operation: str) -> bool:
-        found = stating[group, provider]
-        return bool(found) and all(whole.states(key, USAGE, scope, operation) for key in found)
+    def ruled(group: str, provider: str, scope: str, operation: str, source: str) -> bool:
+        return all(whole.states(key, USAGE, scope, operation) for key in stating[group, provider, source])
 
     outcomes = layers.provider_outcomes(rows, charged, ruled)
     shares = []
@@ -136,7 +145,7 @@ def share(day: date, ratings: pa.Table, cube: pa.Table, names: Names, whole: Day
             (Part.CHARGED, cause, rest), (Part.BY_ID, "", witnessed.by_id), (Part.BY_HOUR, "", witnessed.by_hour),
             (Part.BY_DAY, "", outcome.explained), (Part.BELOW_EXCEEDS, "below_exceeds", outcome.exceeds),
         ]  # fmt: skip
-        if row.quantity and (cause or rest != row.quantity or outcome.exceeds):
+        if outcome.exceeds or (row.quantity and (cause or rest != row.quantity)):
             shares += [(at, *part) for part in parts if part[2]]
     return _written(shares, keyed, ratings, cube, names.book, matches)
 
@@ -144,10 +153,10 @@ def share(day: date, ratings: pa.Table, cube: pa.Table, names: Names, whole: Day
 def _usage(key: tuple[Any, ...], quantity: Decimal, dimensions: dict[int, dict[str, Any]], names: Names) -> Usage:
     found, number, price_class = dimensions[key[0]], key[0], key[4]
     group, provider = names.place(number)
-    scope = "" if price_class in COUNTS else scope_of(found, price_class)
+    scope = scope_of(found, "request" if price_class == REQUESTS else price_class)
     return Usage(
         found["layer"], group, provider, names.model(number), price_class, scope, found["operation"], names.who(number),
-        quantity,
+        quantity, found["source"],
     )  # fmt: skip
 
 
@@ -227,10 +236,10 @@ def _written(
 def _queries(
     shares: list[tuple[Any, ...]], keyed: list[tuple[Decimal, tuple[Any, ...]]], queries: list[int], first: int
 ) -> list[tuple[Any, ...]]:
-    """Of the queries of a row the same share as of its requests, whole, rounded down."""
+    """Of the queries of a row the same share as of its requests, whole, rounded down; none is ever taken back."""
     elsewhere: dict[int, tuple[str, Decimal]] = {}
     for at, part, _, quantity in shares:
-        if part != Part.CHARGED:
+        if part not in (Part.CHARGED, Part.BELOW_EXCEEDS):
             name, taken = elsewhere.get(at, (part, ZERO))
             elsewhere[at] = (name, taken + quantity)
     found = []

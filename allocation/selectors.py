@@ -44,6 +44,7 @@ MEASURES = {
     "Queries": "queries",
     "x_Tokens": "tokens",
     "x_UnpricedTokens": "unpriced_tokens",
+    "x_BillPricedTokens": "bill_priced_tokens",
 }
 _MONEY = ("ListCost", "ContractedCost", "EffectiveCost", "BilledCost", "x_UnpricedEstimate")
 

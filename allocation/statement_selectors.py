@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Count, Sum
 from django.db.models.functions import Collate
 
 from allocation.models import AllocatedCost, CostCentre, RuleVersion, Team, TierPolicy
@@ -44,6 +45,7 @@ class Line(NamedTuple):
     contracted_cost: Decimal | None
     effective_cost: Decimal | None
     provenance: str
+    cause: str
     rule: str | None
     unpriced_estimate: Decimal | None
 
@@ -138,6 +140,13 @@ def lines(scope: Scope, period: Period) -> Iterator[Line]:
         yield Line(day, owner, team, provider, sku, model, *rest)
 
 
+def by_cause(scope: Scope, period: Period, currency: str) -> list[tuple[str, int, Decimal]]:
+    """(cause, allocated lines, EffectiveCost) of charges that what other systems say does not explain, by cause."""
+    rows = _allocated(scope, period).filter(charge__billing_currency=currency).exclude(charge__cause="")
+    sums = rows.order_by().values_list("charge__cause").annotate(lines=Count("id"), cost=Sum("effective_cost"))
+    return sorted((cause, lines, cost or Decimal(0)) for cause, lines, cost in sums)
+
+
 def versions() -> Versions:
     """Prices, rules and tier policy in force."""
     books = PriceBookVersion.objects.filter(live=True).order_by("book")
@@ -169,12 +178,12 @@ _COLUMNS = (
     "charge_date", "cost_centre__code", "team__code", "charge__sku_id", "charge__usage_key_id", "charge__tier",
     "charge__price_class", "charge__charge_class", "quantity", "charge__consumed_unit", "charge__list_unit_price",
     "charge__pricing_unit", "charge__billing_currency", "list_cost", "contracted_cost", "effective_cost",
-    "charge__provenance", "rule__rule", "proxy_cost",
+    "charge__provenance", "charge__cause", "rule__rule", "proxy_cost",
 )  # fmt: skip
 _EFFECTIVE_COST = _COLUMNS.index("effective_cost") - 5  # after the five columns that become names
 _TEXT_ORDER = (
     "cost_centre__code", "team__code", "charge__sku_id", "charge__tier", "charge__price_class", "charge__charge_class",
-    "charge__consumed_unit", "charge__billing_currency", "charge__provenance", "rule__rule",
+    "charge__consumed_unit", "charge__billing_currency", "charge__provenance", "charge__cause", "rule__rule",
 )  # fmt: skip
 _AMOUNT_ORDER = (
     "charge__list_unit_price", "charge__pricing_unit", "quantity", "list_cost", "contracted_cost", "effective_cost",

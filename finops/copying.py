@@ -12,7 +12,8 @@ from pyarrow import csv
 def copy_table(name: str, columns: Sequence[str], table: pa.Table) -> None:
     """COPY an Arrow table into an ordinary table, column by column in this order; NULL is an empty unquoted field."""
     data = io.BytesIO()
-    csv.write_csv(table, data, csv.WriteOptions(include_header=False))
+    whole = table.combine_chunks()  # pyarrow writes bytes of zero for a table that begins with an empty chunk
+    csv.write_csv(whole, data, csv.WriteOptions(include_header=False))
     with (
         connection.cursor() as cursor,
         cursor.cursor.copy(f"COPY {name} ({', '.join(columns)}) FROM STDIN (FORMAT csv)") as copy,

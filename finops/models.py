@@ -49,6 +49,36 @@ class FxRate(models.Model):
         return f"{self.day} {self.base}/{self.quote} {self.rate}"
 
 
+class Approval(models.Model):
+    """One thing of money that one person prepared and another has to accept. Never changed once decided.
+
+    ``details`` is what is asked for, as its kind needs it to be carried out on acceptance.
+    """
+
+    class State(models.TextChoices):
+        """Of the request."""
+
+        PROPOSED = "proposed"
+        ACCEPTED = "accepted"
+        REJECTED = "rejected"
+
+    kind = models.CharField(max_length=40, help_text="What is asked for: price, other_charge, ...")
+    subject = models.CharField(max_length=300)
+    details = models.JSONField(default=dict)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PROPOSED)
+    prepared_by = models.CharField(max_length=150)
+    prepared_at = models.DateTimeField(auto_now_add=True)
+    decided_by = models.CharField(max_length=150, blank=True)
+    decided_at = models.DateTimeField(null=True)
+    reason = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["kind", "state"], name="approval_by_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject} {self.state}"
+
+
 class SiteMark(models.Model):
     """One named fact about this database (``demo``: holds demo data). Unique by name."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from csp.constants import NONCE, NONE, SELF, UNSAFE_INLINE
 
 from finops.database import databases
-from finops.env import env, env_bool, env_list
+from finops.env import env, env_amount, env_bool, env_choice, env_list
 from finops.secret_key import secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -79,6 +79,10 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 REPORT_TIME_ZONE = env("FINOPS_TIME_ZONE", "UTC")
 REPORT_CURRENCY = env("FINOPS_CURRENCY", "USD")
+SELF_APPROVAL = env("FINOPS_SELF_APPROVAL", "") == "1"  # a site of one person
+FX = env_choice("FINOPS_FX", ("transaction", "month_average"))  # which day's exchange rates hold (finops.fx)
+APPROVAL_LIMIT = env_amount("FINOPS_APPROVAL_LIMIT", "10000")  # above it another person approves what one enters
+FINANCE_COST_CENTRE = env("FINOPS_FINANCE_COST_CENTRE", "")  # bears recoverable tax and differences of currencies
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
 
@@ -130,6 +134,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {"RunStateEnum": ["running", "done", "failed", "refused"]},
 }
 
 CELERY_BROKER_URL = env("CELERY_BROKER_URL", "")  # empty: pgmq:// on the same PostgreSQL (finops.celery)
@@ -153,7 +158,12 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "filters": {"refusals": {"()": "finops.redaction.OneLineUnlessOurFault"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {"httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}},  # their DEBUG lists whole headers
+    "loggers": {
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},  # their DEBUG lists whole headers
+        "django.request": {"filters": ["refusals"]},
+    },
 }

@@ -13,7 +13,8 @@ from django.db.models.functions import TruncDate
 
 from ingest.calc.batch import Batch
 from ingest.calc.identity import key_hash
-from ingest.calc.usage import DIMENSIONS
+from ingest.calc.price_excess import FILL_ORDER, Inputs
+from ingest.calc.usage import DIMENSIONS, ints
 from ingest.models import RateSlot, UsageKey
 from ingest.selectors import LoadedBook
 
@@ -30,7 +31,7 @@ class Keys:
         self._layer, self.source, self.book = layer, source, loaded.book
         self._keys: dict[tuple[str, ...], int] = {}
         self._models: dict[tuple[str, ...], int] = {}
-        self._slots: dict[tuple[int, int, int, int], int] = {}
+        self._slots: dict[tuple[int, ...], int] = {}
         self.folded = 0  # keys of which a dimension became (many)
 
     @property
@@ -99,11 +100,16 @@ class Keys:
     def slot_ids(self, batch: Batch) -> Ints:
         """The rate slot id of each fact under the prices in force."""
         models = np.array([self._model(key) for key in batch.keys], dtype=np.int64)[batch.key]
-        return self.slots_of(models, batch.occurred_at, batch.context, batch.charge_date)
 
-    def slots_of(self, models: Ints, occurred_at: Ints, context: Ints, charge_date: Ints) -> Ints:
-        """Slot ids: model index in the book, us since 1970, context tokens, days since 1970."""
-        slots = self.book.slots(models, occurred_at, context, charge_date=charge_date)
+        def inputs(rows: Ints) -> tuple[Ints, Ints]:
+            classes = [ints(batch.usage, name)[rows] for name in FILL_ORDER]
+            return np.stack(classes, axis=1), ints(batch.usage, "requests")[rows]
+
+        return self.slots_of(models, batch.occurred_at, batch.context, batch.charge_date, inputs)
+
+    def slots_of(self, models: Ints, occurred_at: Ints, context: Ints, charge_date: Ints, inputs: Inputs) -> Ints:
+        """Slot ids: model index in the book, us since 1970, context tokens, days since 1970; inputs as in slots."""
+        slots = self.book.slots(models, occurred_at, context, charge_date=charge_date, inputs=inputs)
         columns = [np.asarray(values, dtype=np.int64) for values in slots]
         code = np.zeros(len(models), dtype=np.int64)
         for column in columns:
@@ -112,7 +118,7 @@ class Keys:
                 code = pd.factorize(code * len(distinct) + numbers)[0]
         first = np.full(int(code.max()) + 1, len(models), dtype=np.int64)
         np.minimum.at(first, code, np.arange(len(models)))
-        found = [self._slot(tuple(int(column[row]) for column in columns)) for row in first]  # type: ignore[arg-type]
+        found = [self._slot(tuple(int(column[row]) for column in columns)) for row in first]
         return np.array(found, dtype=np.int64)[code]
 
     def _model(self, key: tuple[str, ...]) -> int:
@@ -121,18 +127,18 @@ class Keys:
             self._models[named] = self.book.resolve_one(*(text or None for text in named))[0]
         return self._models[named]
 
-    def _slot(self, values: tuple[int, int, int, int]) -> int:
+    def _slot(self, values: tuple[int, ...]) -> int:
         if values not in self._slots:
-            context, start, end, segment = values
+            context, start, end, segment, crossing = values
             at = datetime.fromtimestamp(segment / 1e6, UTC) if segment else None
             with transaction.atomic(), connection.cursor() as cursor:
                 cursor.execute(
-                    "INSERT INTO ingest_rateslot (context_over, window_start, window_end, segment_from) "
-                    "VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                    [context, start, end, at],
+                    "INSERT INTO ingest_rateslot (context_over, window_start, window_end, segment_from, crossing) "
+                    "VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                    [context, start, end, at, crossing],
                 )
             self._slots[values] = RateSlot.objects.values_list("id", flat=True).get(
-                context_over=context, window_start=start, window_end=end, **_at(at)
+                context_over=context, window_start=start, window_end=end, crossing=crossing, **_at(at)
             )
         return self._slots[values]
 

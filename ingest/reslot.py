@@ -5,7 +5,9 @@ from datetime import date
 import numpy as np
 from django.db import transaction
 
+from finops.tokens import ALL_INPUT_CLASSES
 from ingest import facts
+from ingest.calc.price_excess import FILL_ORDER
 from ingest.calc.slots import conditional
 from ingest.keys import Keys
 from ingest.models import FactDay, RateSlot, UsageKey
@@ -42,14 +44,16 @@ def _rebuild_day(day: date, models: dict[int, int], keys: Keys, bands: dict[int,
         rows = facts.slot_events(day, list(models))
         if not rows:
             return 0
-        event, key, at, requests, slot, context = zip(*rows, strict=True)
+        event, key, at, requests, slot, *classes = zip(*rows, strict=True)
         micros = np.array([round(moment.timestamp() * 1e6) for moment in at], dtype=np.int64)
         count = np.array(requests, dtype=np.int64)
         stated = np.array([bands[number] for number in slot], dtype=np.int64)  # of a bucket: as its provider said
-        inside = np.where(count == 1, np.array(context, dtype=np.int64), np.where(stated > 0, stated + 1, 0))
+        tokens = dict(zip(ALL_INPUT_CLASSES, (np.array(values, dtype=np.int64) for values in classes), strict=True))
+        sums = np.stack([tokens[name] for name in FILL_ORDER], axis=1)
+        inside = np.where(count == 1, sums.sum(axis=1), np.where(stated > 0, stated + 1, 0))
         model = np.array([models[number] for number in key], dtype=np.int64)
         days = np.full(len(rows), day.toordinal() - _EPOCH, dtype=np.int64)
-        wanted = keys.slots_of(model, micros, inside, days)
+        wanted = keys.slots_of(model, micros, inside, days, lambda some: (sums[some], count[some]))
         moved = np.flatnonzero(wanted != np.array(slot, dtype=np.int64))
         facts.update_slots(day, [(event[row], int(wanted[row])) for row in moved])
         facts.mark_dirty([(day, int(key[row])) for row in moved])

@@ -1,6 +1,7 @@
 """Reads of ingest: the price book in force, usage keys, quarantine."""
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -10,7 +11,8 @@ from django.db.models import Count
 
 from finops.periods import Period
 from ingest.calc.book import PriceBook
-from ingest.calc.prices import PRICE_SCHEMA
+from ingest.calc.price_index import condition_of
+from ingest.calc.prices import PRICE_CLASSES, PRICE_SCHEMA
 from ingest.calc.usage import DIMENSIONS
 from ingest.models import FactDay, Price, PriceBookVersion, Quarantine, UsageKey
 
@@ -44,6 +46,25 @@ def _price_book(versions: tuple[tuple[int, str], ...]) -> LoadedBook:
         for provider in matching.get("providers", [])
     ]
     return LoadedBook(PriceBook(table, providers), tuple(columns[0]))
+
+
+def price_without(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The live price (PRICE_SCHEMA) that usage of this one's model, class and conditions has without it; None if there is
+    none in its currency, or the model is a pattern.
+    """
+    book = price_book().book
+    if any(mark in row["model"] for mark in "*?["):
+        return None
+    window = [None if at is None else at.hour * 60 + at.minute for at in (row["window_start"], row["window_end"])]
+    tier = row["service_tier"] or row["variant"]
+    condition = condition_of(row["mode"], tier, row["region"], row["context_over"], *window)
+    model = book.resolve_one(row["provider"], row["model"], None, None)[0]
+    line = book.timeline(model, PRICE_CLASSES.index(row["price_class"]), condition)
+    found = line.rows[bisect_right(line.starts, round(row["valid_from"].timestamp() * 1e6)) - 1]
+    if found < 0 or book.price["currency"][found] != row["currency"]:
+        return None
+    price: dict[str, Any] = book.rows.slice(found, 1).to_pylist()[0]
+    return price
 
 
 def key_dimensions(key_ids: Iterable[int]) -> dict[int, dict[str, Any]]:

@@ -7,7 +7,7 @@ from django.db import connection
 from finops.tokens import TOKEN_CLASSES
 
 _CLASSES = ", ".join(TOKEN_CLASSES)
-_SLOT = "(s.context_over, s.window_start, s.window_end, s.segment_from)::text"
+_SLOT = "(s.context_over, s.window_start, s.window_end, s.segment_from, s.crossing)::text"
 _QUERIES = {
     "facts": (
         "SELECT e.charge_date, e.event_id, e.occurred_at, k.key_hash, e.query_id, t.rule, t.condition, t.estimated, e.requests, "

@@ -9,7 +9,7 @@ import pandas as pd
 from django.conf import settings
 
 from allocation import selectors
-from allocation.layer_selectors import layer_matches
+from allocation.layer_selectors import SeveralSources, layer_matches, several_sources
 from allocation.scope import EVERYTHING
 from allocation.selectors import CostQuery
 from finops.money import total
@@ -47,6 +47,7 @@ class Facts:
     verified: Verified
     quarantined: list[dict[str, Any]]
     unpriced: list[Unpriced]
+    bill_priced_tokens: int  # without a price, and a bill states their money
     tokens: int  # of the period, all
     cost: Decimal
     unallocated: Decimal
@@ -55,6 +56,7 @@ class Facts:
     runs: dict[date, dict[str, int]]
     behind: Behind
     matches: pd.DataFrame  # of layers; see allocation.layer_selectors
+    several: list[SeveralSources]
 
     @property
     def layers(self) -> list[Seen]:
@@ -101,7 +103,8 @@ def read(now: datetime, month: str = "", currency: str = "") -> Facts:
         sources=health_selectors.statuses(now),
         verified=verified.last(),
         quarantined=health_selectors.quarantined(since),
-        unpriced=_unpriced(frame),
+        unpriced=unpriced_models(frame),
+        bill_priced_tokens=int(frame["x_BillPricedTokens"].sum()),
         tokens=int(frame["x_Tokens"].sum()),
         cost=total(frame["EffectiveCost"]),
         unallocated=total(frame[frame["x_CostCentre"].isna()]["EffectiveCost"]),
@@ -110,10 +113,12 @@ def read(now: datetime, month: str = "", currency: str = "") -> Facts:
         runs=health_selectors.run_days(now - timedelta(days=RUN_DAYS)),
         behind=health_selectors.behind(),
         matches=layer_matches(EVERYTHING, period),
+        several=several_sources(EVERYTHING, period, currency),
     )  # fmt: skip
 
 
-def _unpriced(frame: pd.DataFrame) -> list[Unpriced]:
+def unpriced_models(frame: pd.DataFrame) -> list[Unpriced]:
+    """The models without a price of a frame of costs by provider and model, the dearest estimate first."""
     lacking = frame[frame["x_UnpricedTokens"] > 0]
     rows = [
         Unpriced(str(provider), str(model), int(part["x_UnpricedTokens"].sum()), total(part["x_UnpricedEstimate"]))

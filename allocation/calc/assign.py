@@ -3,8 +3,9 @@
 Invariant 3: the parts of a charge sum to it exactly, in every cost column and in quantity.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from math import floor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,9 +29,19 @@ class Parts(NamedTuple):
     weight: list[Decimal]
 
 
-def parts(key_ids: Any, assignment: Mapping[int, Rule | None]) -> Parts:
-    """One row per charge and target, in the order of the charges and, within one, of the rule's targets."""
-    found = [(assignment[int(key)], targets_of(assignment[int(key)])) for key in key_ids]
+def parts(
+    key_ids: Sequence[int], assignment: Mapping[int, Rule | None], owners: Sequence[tuple[str, str]] | None = None
+) -> Parts:
+    """One row per charge and target, in the order of the charges and, within one, of the rule's targets.
+
+    ``owners``: (cost centre, team) that bears a charge whatever the rules say; ('', ''): the rules say.
+    """
+    found: list[tuple[Rule | None, tuple[Target, ...]]] = [
+        (assignment[int(key)], targets_of(assignment[int(key)])) for key in key_ids
+    ]
+    for at, (cost_centre, team) in enumerate(owners or ()):
+        if cost_centre:
+            found[at] = (None, (Target(cost_centre, team, Decimal(1)),))
     sizes = np.array([len(targets) for _, targets in found], dtype=np.int64)
     row = np.repeat(np.arange(len(found)), sizes)
     part = np.concatenate([np.arange(size) for size in sizes]) if len(sizes) else np.array([], dtype=np.int64)
@@ -77,7 +88,7 @@ def share_counts(counts: Any, parts: Parts) -> np.ndarray[Any, np.dtype[np.int64
 
 def _whole_shares(count: int, weights: list[Decimal]) -> list[int]:
     exact = [count * weight / sum(weights) for weight in weights]
-    floors = [int(value) for value in exact]
+    floors = [floor(value) for value in exact]
     by_rest = sorted(range(len(weights)), key=lambda n: (floors[n] - exact[n], n))
     for n in by_rest[: count - sum(floors)]:
         floors[n] += 1

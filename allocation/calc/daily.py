@@ -16,7 +16,7 @@ _KEY = (
     "billing_currency",
 )  # fmt: skip
 _COSTS = ("list_cost", "contracted_cost", "effective_cost", "billed_cost", "unpriced_estimate")
-_COUNTS = ("requests", "queries", "tokens", "unpriced_tokens")
+_COUNTS = ("requests", "queries", "tokens", "unpriced_tokens", "bill_priced_tokens")
 COST_DAILY_COLUMNS = (*_KEY, *_COSTS, *_COUNTS)
 
 
@@ -32,7 +32,8 @@ def cost_daily(
 
     In: columns of the charges; who bears them (``bearers``, with the ``shared`` columns); counts rows (usage key, tier,
     tier_estimated, requests, queries) of the cube. Requests and queries of a usage key stand in the currency its charges
-    are in. Unpriced usage is in no cost column: its tokens and estimate are columns of their own.
+    are in. Usage without a price is in no cost column: its tokens and estimate are columns of their own, and apart from
+    them the tokens whose money a bill states (BilledCost is known).
     """
     key_of_charge = charge["usage_key_id"]
     money_key = _dimensions([key_of_charge[row] for row in bearers.row], dimensions)
@@ -43,7 +44,8 @@ def cost_daily(
     in_tokens = np.array([charge["consumed_unit"][row] == "tokens" for row in bearers.row], dtype=bool)
     tokens = pc.fill_null(shared["consumed_quantity"], 0)
     tokens = np.where(in_tokens, pc.round(tokens).cast(pa.int64()).to_numpy(zero_copy_only=False), 0)
-    unpriced = pc.is_null(shared["effective_cost"]).to_numpy(zero_copy_only=False)
+    costless = pc.is_null(shared["effective_cost"]).to_numpy(zero_copy_only=False)
+    unpriced = costless & pc.is_null(shared["billed_cost"]).to_numpy(zero_copy_only=False)
     zero = pa.scalar(0, MONEY)
     money = pa.table(
         {
@@ -52,6 +54,7 @@ def cost_daily(
             "unpriced_estimate": pc.if_else(pa.array(unpriced), pc.fill_null(shared["proxy_cost"], zero), zero),
             "requests": np.zeros(len(tokens), dtype=np.int64), "queries": np.zeros(len(tokens), dtype=np.int64),
             "tokens": tokens, "unpriced_tokens": np.where(unpriced, tokens, 0),
+            "bill_priced_tokens": np.where(costless & ~unpriced, tokens, 0),
         },
         schema=_SCHEMA,
     ) if len(tokens) else _SCHEMA.empty_table()  # fmt: skip
@@ -101,7 +104,7 @@ def _counts(
             "provenance": ["computed"] * size, "billing_currency": [currency.get(key, "USD") for key in at],
             **{name: pa.repeat(pa.scalar(0, MONEY), size) for name in _COSTS},
             "requests": share_counts(requests, bearers), "queries": share_counts(queries, bearers),
-            "tokens": np.zeros(size, dtype=np.int64), "unpriced_tokens": np.zeros(size, dtype=np.int64),
+            **{name: np.zeros(size, dtype=np.int64) for name in _COUNTS[2:]},
         },
         schema=_SCHEMA,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-COUNTS = ("requests", "queries")  # as price_class: counts of calls, which nobody rules
+REQUESTS, COUNTS = "requests", ("requests", "queries")  # as price_class: counts of calls
 WITNESSES = ("gateway", "trace", "meter")  # the lower layers, the surest first
 UNKNOWN_MODELS = frozenset({"", "(all models)", "(many)"})
 ZERO = Decimal(0)
@@ -51,6 +51,7 @@ class Usage(NamedTuple):
     operation: str
     who: Who
     quantity: Decimal
+    source: str = ""  # kind; of provider usage: several may speak of one account
 
 
 class Outcome(NamedTuple):
@@ -61,7 +62,8 @@ class Outcome(NamedTuple):
     cause: str = ""
 
 
-Ruled = Callable[[str, str, str, str], bool]  # group, provider, scope, operation
+# group, provider, scope, operation, source: whether this source of provider usage states the day whole
+Ruled = Callable[[str, str, str, str, str], bool]
 
 
 def matching_class(price_class: str) -> str:
@@ -124,24 +126,56 @@ def explained(
     return result
 
 
+def by_precedence(rows: Iterable[Usage], ruled: Ruled) -> list[str]:
+    """The sources of provider usage of one place, who leads last: who states the day whole, else more, else by name."""
+    whole: dict[str, bool] = defaultdict(bool)
+    stated: dict[str, Decimal] = defaultdict(Decimal)
+    for row in rows:
+        if row.layer == "provider_usage":
+            whole[row.source] |= ruled(row.group, row.provider, row.scope, row.operation, row.source)
+            stated[row.source] += row.quantity if row.price_class not in COUNTS else ZERO
+    return sorted(whole, key=lambda source: (whole[source], stated[source], source))
+
+
 def provider_outcomes(rows: Sequence[Usage], charged: Sequence[Decimal], ruled: Ruled) -> list[Outcome]:
     """What provider usage adds to, or takes from, what lower layers charge; one Outcome per row.
 
-    ``charged``: of each row what the union of the lower layers leaves of it. ``ruled``: whether provider usage states the
-    day whole for a scope and operation. Where it rules: sum(charged below) + sum(provider rows) = what it states, by
-    scope, model and class.
+    ``charged``: of each row what the union of the lower layers leaves of it. ``ruled``: whether a source states the day
+    whole for a scope and operation. Where the one that leads rules: sum(charged below) + sum(its rows) = what it states,
+    by scope, model and class; requests likewise in scopes of which it counts any.
     """
-    found = [Outcome()] * len(rows)
+    found, left = [Outcome()] * len(rows), list(charged)
     places = defaultdict(list)
     for at, row in enumerate(rows):
         places[row.group, row.provider].append(at)
     for place in places.values():
-        upper = [at for at in place if rows[at].layer == "provider_usage"]
-        lower = [at for at in place if rows[at].layer in WITNESSES and charged[at]]
-        if upper and lower:
-            for cell in _cells(rows, upper, lower, ruled):
-                _settle(rows, charged, cell, found)
+        lower = [at for at in place if rows[at].layer in WITNESSES]
+        sources = by_precedence((rows[at] for at in place), ruled)
+        kinds = _kinds(rows, place, sources[-1], ruled) if sources else {}
+        for source in sources:
+            upper = [at for at in place if rows[at].layer == "provider_usage" and rows[at].source == source]
+            below = [at for at in lower if left[at]]
+            for cell in _cells(rows, kinds, upper, below, leads=source == sources[-1]) if below else ():
+                _settle(rows, left, cell, found)
+            for at in upper:
+                left[at] -= found[at].explained
+            lower += upper
     return found
+
+
+_Kind = tuple[bool, str, str]  # whether the source that leads rules, of which scope ('' where it does not), class
+
+
+def _kinds(rows: Sequence[Usage], place: Sequence[int], lead: str, ruled: Ruled) -> dict[int, _Kind]:
+    calls = [rows[at] for at in place if rows[at].price_class == REQUESTS and rows[at].quantity]
+    counting = {row.scope for row in calls if row.layer == "provider_usage" and row.source == lead}
+    kinds = {}
+    for at in place:
+        row = rows[at]
+        stated = row.price_class not in COUNTS or row.scope in counting  # some providers count no requests
+        rules = stated and ruled(row.group, row.provider, row.scope, row.operation, lead)
+        kinds[at] = rules, row.scope if rules else "", matching_class(row.price_class)
+    return kinds
 
 
 class _Cell(NamedTuple):
@@ -150,27 +184,25 @@ class _Cell(NamedTuple):
     rules: bool
 
 
-def _cells(rows: Sequence[Usage], upper: list[int], lower: list[int], ruled: Ruled) -> list[_Cell]:
+def _cells(
+    rows: Sequence[Usage], kinds: dict[int, _Kind], upper: list[int], lower: list[int], *, leads: bool
+) -> list[_Cell]:
     cells: dict[Any, _Cell] = {}
-    keys = {}
+    vague = {kinds[at] for at in upper if rows[at].model in UNKNOWN_MODELS}
+    of_upper = set(upper)
     for at in (*upper, *lower):
-        row = rows[at]
-        rules = row.price_class not in COUNTS and ruled(row.group, row.provider, row.scope, row.operation)
-        keys[at] = (rules, row.scope if rules else "", matching_class(row.price_class))
-    vague = {keys[at] for at in upper if rows[at].model in UNKNOWN_MODELS}
-    for at in upper + lower:
-        model = "" if keys[at] in vague or rows[at].model in UNKNOWN_MODELS else rows[at].model
-        cell = cells.setdefault((*keys[at], model), _Cell([], [], keys[at][0]))
-        (cell.upper if rows[at].layer == "provider_usage" else cell.lower).append(at)
+        model = "" if kinds[at] in vague or rows[at].model in UNKNOWN_MODELS else rows[at].model
+        cell = cells.setdefault((*kinds[at], model), _Cell([], [], leads and kinds[at][0]))
+        (cell.upper if at in of_upper else cell.lower).append(at)
     return list(cells.values())
 
 
-def _settle(rows: Sequence[Usage], charged: Sequence[Decimal], cell: _Cell, found: list[Outcome]) -> None:
+def _settle(rows: Sequence[Usage], left: Sequence[Decimal], cell: _Cell, found: list[Outcome]) -> None:
     stated = [(rows[at].who, rows[at].quantity) for at in cell.upper]
-    below = [(rows[at].who, charged[at]) for at in cell.lower]
+    below = [(rows[at].who, left[at]) for at in cell.lower]
     if not stated:
         for at in cell.lower if cell.rules else ():
-            found[at] = Outcome(exceeds=-charged[at], cause="below_exceeds")
+            found[at] = found[at]._replace(exceeds=-left[at], cause="below_exceeds")
         return
     for at, part in zip(cell.upper, explained(stated, below, cap=not cell.rules), strict=True):
         whole = rows[at].quantity

@@ -4,6 +4,14 @@ from allocation.models.charges import AllocatedCost, Charge, CostDaily, QueryCos
 from allocation.models.cube import CUBE_COLUMNS, CubeKey, Rating, UsageDaily, UsageDailyUnit
 from allocation.models.layers import LateMatch, LayerDay, LayerShare
 from allocation.models.owners import AllocationRule, CostCentre, Grant, RuleVersion, Team
+from allocation.models.reconciliation import (
+    Invoice,
+    InvoiceLine,
+    InvoiceResidual,
+    Reconciliation,
+    ReconciliationLine,
+)
+from allocation.models.terms import Settled, TermsVersion
 from allocation.models.tiers import TierPolicy, TierRule
 
 __all__ = [
@@ -15,13 +23,20 @@ __all__ = [
     "CostDaily",
     "CubeKey",
     "Grant",
+    "Invoice",
+    "InvoiceLine",
+    "InvoiceResidual",
     "LateMatch",
     "LayerDay",
     "LayerShare",
     "QueryCostDaily",
     "Rating",
+    "Reconciliation",
+    "ReconciliationLine",
     "RuleVersion",
+    "Settled",
     "Team",
+    "TermsVersion",
     "TierPolicy",
     "TierRule",
     "UsageDaily",

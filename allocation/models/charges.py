@@ -9,7 +9,8 @@ from finops.domains import MoneyField, QuantityField, RateField
 class Charge(models.Model):
     """One line of cost: the only thing that allocation, statements, FOCUS and forecasts read.
 
-    For usage: one per date, usage key, tier, class, price and cause. For lines of cost reports and bills (provenance
+    For usage: one per date, usage key, tier, class, price, cause and agreement. For agreements (allocation.costing): what
+    they cost that no call bears, under a usage key of their own layer. For lines of cost reports and bills (provenance
     billed, no tier): what they state beyond the computed charges below them, in full where there are none. Unique by
     charge_is_unique. Replaced with its slice in an open period, never changed in a closed one. Cost columns are NULL
     where unpriced.
@@ -42,6 +43,25 @@ class Charge(models.Model):
         blank=True,
         help_text="Why lower layers do not explain it (allocation.calc.layers); empty: itself.",
     )
+    subject = models.TextField(
+        blank=True, db_default="", help_text="The agreement behind it: commitment azure-ptu-eu; empty: none."
+    )
+    commitment_id = models.TextField(blank=True, db_default="", help_text="FOCUS CommitmentDiscountId.")
+    commitment_status = models.CharField(
+        max_length=10, blank=True, db_default="", help_text="Used, Unused, Idle, Expired or Shortfall; empty: no commitment."
+    )
+    owner = models.ForeignKey(
+        CostCentre, on_delete=models.PROTECT, null=True, related_name="+",
+        help_text="Who bears it whatever the rules say; NULL: by the rules.",
+    )  # fmt: skip
+    owner_team = models.ForeignKey(Team, on_delete=models.PROTECT, null=True, related_name="+")
+    original_currency = models.CharField(
+        max_length=3, blank=True, db_default="", help_text="Before conversion; empty: not converted."
+    )
+    original_cost = MoneyField(null=True, help_text="EffectiveCost in the original currency.")
+    fx_rate = RateField(null=True, help_text="Units of billing_currency for one of original_currency.")
+    fx_day = models.DateField(null=True, help_text="On which the rate was published; of a mean: the last of its days.")
+    fx_source = models.TextField(blank=True, db_default="", help_text="Who published the rate.")
     origin = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="parts")
 
     class Meta:
@@ -51,7 +71,8 @@ class Charge(models.Model):
             models.UniqueConstraint(
                 fields=[
                     "charge_date", "usage_key_id", "tier", "tier_estimated", "sku_id", "sku_price_id", "price_class",
-                    "charge_category", "charge_class", "billing_currency", "provenance", "scope", "cause", "origin",
+                    "charge_category", "charge_class", "billing_currency", "provenance", "scope", "cause", "subject",
+                    "commitment_id", "commitment_status", "owner", "owner_team", "original_currency", "origin",
                 ],
                 nulls_distinct=False,
                 name="charge_is_unique",
@@ -94,7 +115,8 @@ class CostDaily(models.Model):
     """What pages and API read: allocated cost of one day by its dimensions. Unique by all of them.
 
     Derived from allocated_cost (money), the cube (requests, queries) and the assignment of usage keys; replaced with
-    its day. ``unpriced_*`` carries usage without a price, which is in no cost column.
+    its day. ``unpriced_*`` carries usage without a price, which is in no cost column, ``bill_priced_tokens`` that of it
+    whose money a bill states, without the usage it is for.
     """
 
     charge_date = models.DateField()
@@ -116,6 +138,7 @@ class CostDaily(models.Model):
     queries = models.BigIntegerField()
     tokens = models.BigIntegerField()
     unpriced_tokens = models.BigIntegerField()
+    bill_priced_tokens = models.BigIntegerField(default=0)
     unpriced_estimate = MoneyField()
 
     class Meta:

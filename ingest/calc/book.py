@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from ingest.calc import rating, slots
+from ingest.calc.price_excess import Inputs
 from ingest.calc.price_index import PriceIndex
 
 
@@ -17,9 +18,17 @@ class PriceBook(PriceIndex):
     each request, ``rate`` and ``rate_units`` price cube rows. Raises PriceError on rows that cannot be rated.
     """
 
-    def slots(self, model: Any, occurred_at: Any, context_tokens: Any, *, charge_date: Any = None) -> slots.Slots:
+    def slots(
+        self,
+        model: Any,
+        occurred_at: Any,
+        context_tokens: Any,
+        *,
+        charge_date: Any = None,
+        inputs: Inputs | None = None,
+    ) -> slots.Slots:
         """Rate slots of requests; see ``ingest.calc.slots.slots``."""
-        return slots.slots(self, model, occurred_at, context_tokens, charge_date=charge_date)
+        return slots.slots(self, model, occurred_at, context_tokens, charge_date=charge_date, inputs=inputs)
 
     def rate(self, lines: pa.Table) -> pa.Table:
         """Rate cube rows by token class; see ``ingest.calc.rating.rate``."""

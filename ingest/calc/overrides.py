@@ -10,6 +10,7 @@ A list of entries, in any order::
       region: eu                  # default: any
       variant: speed=fast         # default: none
       context_over: 200000        # holds when the request has more input tokens than this; default 0
+      excess: true                # then only the input tokens above context_over cost this; default: the whole request
       window: ["16:30", "00:30"]  # time of the UTC day, from - to; default: all day
       valid_from: 2026-01-01      # date (00:00Z) or instant with a zone; default: always
       valid_to: 2026-07-01        # exclusive; default: open
@@ -33,8 +34,9 @@ from typing import Any
 import pyarrow as pa
 
 from finops.money import MoneyError, minor_digits, money
-from finops.tokens import TOKEN_CLASSES
+from finops.tokens import ALL_INPUT_CLASSES, TOKEN_CLASSES
 from ingest.calc.matching import PROVIDER_ALIASES
+from ingest.calc.price_timelines import check_no_overlaps
 from ingest.calc.prices import ALWAYS, MODES, PRICE_CLASSES, PriceError, price_table
 
 ALIASES = {
@@ -42,8 +44,8 @@ ALIASES = {
     "cache_write": ("cache_write_5m", "cache_write_1h"), "cached": ("cache_read",),
 }  # fmt: skip
 _FIELDS = frozenset(
-    ["provider", "model", "prices", "mode", "service_tier", "region", "variant", "context_over", "window", "valid_from",
-     "valid_to", "currency", "per", "book", "note"]
+    ["provider", "model", "prices", "mode", "service_tier", "region", "variant", "context_over", "excess", "window",
+     "valid_from", "valid_to", "currency", "per", "book", "note"]
 )  # fmt: skip
 
 
@@ -55,7 +57,7 @@ def overrides(data: Any) -> pa.Table:
     if not isinstance(data, list):
         raise PriceError("overrides must be a list of entries")
     rows = [row for number, entry in enumerate(data, start=1) for row in _entry(number, entry)]
-    _no_overlaps(rows)
+    check_no_overlaps(rows, "entry")
     for row in rows:
         row.pop("entry")
     return price_table(rows)
@@ -73,7 +75,7 @@ def _entry(number: int, entry: Any) -> list[dict[str, Any]]:
         "provider": PROVIDER_ALIASES.get(provider, provider), "model": _text(number, entry, "model"),
         "mode": _one_of(number, entry, "mode", MODES), "service_tier": _text(number, entry, "service_tier", ""),
         "region": _text(number, entry, "region", ""), "variant": _text(number, entry, "variant", ""),
-        "context_over": _whole(number, entry, "context_over", 0, 0), "reprices_whole": True,
+        "context_over": _whole(number, entry, "context_over", 0, 0), "reprices_whole": not _excess(number, entry),
         "window_start": start, "window_end": end,
         "valid_from": _instant(number, entry, "valid_from") or ALWAYS, "valid_to": _instant(number, entry, "valid_to"),
         "currency": _currency(number, entry), "source": f"entry {number}", "note": _text(number, entry, "note", ""),
@@ -83,6 +85,8 @@ def _entry(number: int, entry: Any) -> list[dict[str, Any]]:
     per = entry.get("per")
     given = None if per is None else _whole(number, entry, "per", 0, 1)
     prices = _prices(number, entry.get("prices"))
+    if not common["reprices_whole"] and (other := sorted(set(prices) - set(ALL_INPUT_CLASSES))):
+        raise PriceError(f"entry {number}: excess prices input tokens above context_over; prices.{other[0]} is none")
     return [
         common | {"price_class": name, "rate": rate, "per": given or (1_000_000 if name in TOKEN_CLASSES else 1)}
         for name, rate in prices.items()
@@ -137,6 +141,13 @@ def _whole(number: int, entry: Mapping[str, Any], name: str, default: int, least
     return value
 
 
+def _excess(number: int, entry: Mapping[str, Any]) -> bool:
+    value = entry.get("excess", False)
+    if type(value) is not bool or (value and not entry.get("context_over")):
+        raise PriceError(f"entry {number}: excess is true or false, and true needs a context_over")
+    return value
+
+
 def _currency(number: int, entry: Mapping[str, Any]) -> str:
     value = _text(number, entry, "currency", "USD")
     try:
@@ -175,20 +186,3 @@ def _window(number: int, entry: Mapping[str, Any]) -> tuple[time | None, time | 
             f'entry {number}: window must be two times of the UTC day, such as ["16:30", "00:30"]'
         ) from None
     return start, end
-
-
-def _no_overlaps(rows: list[dict[str, Any]]) -> None:
-    names = ("book", "provider", "model", "price_class", "mode", "service_tier", "region", "variant", "context_over",
-             "window_start", "window_end")  # fmt: skip
-    seen: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        others = seen.setdefault(tuple(row[name] for name in names), [])
-        for other in others:
-            open_ended = datetime.max.replace(tzinfo=UTC)
-            if row["valid_from"] < (other["valid_to"] or open_ended) and other["valid_from"] < (
-                row["valid_to"] or open_ended
-            ):
-                raise PriceError(
-                    f"entry {row['entry']}: {row['price_class']} overlaps entry {other['entry']} in valid_from/valid_to"
-                )
-        others.append(row)

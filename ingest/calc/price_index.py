@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import functools
-import hashlib
-import io
-import json
 import re
 import threading
 from collections import Counter
@@ -15,10 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 
 from ingest.calc.matching import PROVIDER_ALIASES, Matcher, spellings
-from ingest.calc.prices import BOOKS, PRICE_CLASSES, check_prices
+from ingest.calc.prices import BOOKS, PRICE_CLASSES, check_prices, content_hash
 
 # Names that providers give to their ordinary tier.
 STANDARD_TIERS = frozenset({"", "standard", "default", "auto", "on_demand", "ondemand", "on-demand", "regular"})
@@ -65,12 +61,14 @@ class PriceIndex:
     def __init__(self, rows: pa.Table, providers: list[dict[str, Any]]) -> None:
         check_prices(rows)
         self.rows = rows.combine_chunks()
-        self.version = _content_hash(self.rows, providers)
+        self.version = content_hash(self.rows, providers)
         self.matcher = Matcher(providers)
         self.price: dict[str, list[Any]] = {name: _plain(self.rows[name]) for name in self.rows.column_names}
         self._index_owners()
         self.rate_steps, self.per = _rates(self.rows), np.append(self.rows["per"].to_numpy(), 1)
         whole = self.rate_steps % self.per == 0
+        self.whole = np.append(self.rows["reprices_whole"].to_numpy(), True)
+        self.all_whole = bool(self.whole.all())
         self.steps_per_unit = np.where(whole, self.rate_steps // self.per, -1)  # -1: a fraction of 1e-12 per unit
         ends = (t for name in ("valid_from", "valid_to") for t in self.price[name] if t is not None)
         self.changes = np.array(sorted(set(ends)), dtype=np.int64)  # every instant (us UTC) at which a price changes
@@ -117,16 +115,22 @@ class PriceIndex:
         return Counter(self.price["currency"]).most_common(1)[0][0] if self.rows.num_rows else None
 
     def prices_of(self, model: int) -> dict[str, list[Any]]:
-        """Conditions that the prices of a model know: thresholds, windows (minutes) and instants of change (us)."""
+        """Conditions that the prices of a model know: thresholds (``excess``: of bands that price only what lies above),
+        windows (minutes) and instants of change (us)."""
         rows = [row for owner in self.model_owners[model] for row in self._rows_of[owner.id]]
         at = self.price
         starts, ends = at["window_start"], at["window_end"]
         changes = {t for row in rows for t in (at["valid_from"][row], at["valid_to"][row]) if t is not None}
         return {
             "thresholds": sorted({at["context_over"][row] for row in rows} - {0}),
+            "excess": sorted({at["context_over"][row] for row in rows if not at["reprices_whole"][row]}),
             "windows": sorted({(starts[row], ends[row]) for row in rows if starts[row] is not None}),
             "changes": sorted(changes),
         }
+
+    def rows_of(self, owner: Owner) -> list[int]:
+        """Row numbers of a model of a book."""
+        return self._rows_of[owner.id]
 
     def timeline(self, model: int, price_class: int, condition: Condition) -> Timeline:
         """The rows that price one class of a model under a condition, over time.
@@ -196,7 +200,21 @@ class PriceIndex:
             else:
                 text = model if book == "builtin" else model.lower()
                 self._exact[place, provider if book == "builtin" else canonical, text] = owner
+        self._short_names(owners)
         self._globs.sort(key=lambda glob: -glob[3])
+
+    def _short_names(self, owners: dict[tuple[str, str, str], int]) -> None:
+        """Models of imported books that carry their provider before their name (``azure/gpt-4o``) answer without it too."""
+        for (book, provider, model), owner in owners.items():
+            head, slash, rest = model.lower().partition("/")
+            canonical = PROVIDER_ALIASES.get(provider.lower(), provider.lower())
+            if (
+                slash
+                and book != "builtin"
+                and not _GLOB.search(model)
+                and PROVIDER_ALIASES.get(head, head) == canonical
+            ):
+                self._exact.setdefault((BOOKS.index(book), canonical, rest), owner)
 
     def _owners_of(self, provider: str | None, names: Sequence[str | None]) -> Iterable[Owner]:
         models = (self.matcher.model(provider, name) for name in names)
@@ -271,13 +289,3 @@ def _rates(rows: pa.Table) -> Any:
     """Rates as int64 steps of 1e-12 per pricing unit, with a 0 at the end for row -1."""
     rates: list[Any] = rows["rate"].to_pylist()
     return np.array([*(int(rate.scaleb(12)) for rate in rates), 0], dtype=np.int64)
-
-
-def _content_hash(rows: pa.Table, providers: list[dict[str, Any]]) -> str:
-    stream = io.BytesIO()
-    pyarrow.csv.write_csv(rows, stream)
-    digest = hashlib.blake2b(digest_size=16)
-    for line in sorted(stream.getvalue().splitlines()):
-        digest.update(line + b"\n")
-    digest.update(json.dumps(providers, sort_keys=True, ensure_ascii=False).encode())
-    return digest.hexdigest()

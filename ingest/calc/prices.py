@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import io
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, time
@@ -10,9 +12,10 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.csv
 
 from finops.money import RATE
-from finops.tokens import TOKEN_CLASSES, UNITS
+from finops.tokens import ALL_INPUT_CLASSES, TOKEN_CLASSES, UNITS
 
 BOOKS = ("override", "contract", "builtin", "snapshot")  # in order of precedence
 PRICE_CLASSES = (*TOKEN_CLASSES, *UNITS)
@@ -21,7 +24,7 @@ ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)  # valid_from of a price of which no b
 
 # One dated rate. '' in service_tier, region and variant is the standard tier, any region, no variant.
 # context_over N: holds when the request's input tokens (all input classes) are MORE than N; 0 is the base band.
-# reprices_whole: the band's rate applies to the whole request (the only kind that can be rated so far).
+# reprices_whole: the band's rate applies to the whole request; else to its input tokens above N (price_excess).
 # Windows are times of the UTC day, [start, end), over midnight when end <= start, NULL = the rest of the day.
 _FIELDS: list[tuple[str, Any]] = [
     ("book", pa.string()), ("provider", pa.string()), ("model", pa.string()), ("price_class", pa.string()),
@@ -90,15 +93,30 @@ def check_prices(table: pa.Table) -> None:
     _closed(table, "book", BOOKS)
     _closed(table, "price_class", PRICE_CLASSES)
     _closed(table, "mode", MODES)
-    numbers = zip(*(table[name].to_pylist() for name in ("rate", "per", "context_over", "reprices_whole")), strict=True)
-    for row, (rate, per, over, whole) in enumerate(numbers):
+    names = ("rate", "per", "context_over", "reprices_whole", "price_class")
+    numbers = zip(*(table[name].to_pylist() for name in names), strict=True)
+    for row, (rate, per, over, whole, price_class) in enumerate(numbers):
         if not 0 <= rate <= 9_000_000:  # 9.0e18 in steps of 1e-12 is what int64 holds
             raise PriceError(f"row {row}: rate {rate} is not between 0 and 9,000,000")
         if per <= 0 or over < 0:
             raise PriceError(f"row {row}: per {per} and context_over {over} must be positive and not negative")
-        if not whole:
-            raise PriceError(f"row {row}: a band that prices only the excess (reprices_whole false) cannot be rated")
+        if not whole and (over == 0 or price_class not in ALL_INPUT_CLASSES):
+            raise PriceError(
+                f"row {row}: a band that prices only the excess (reprices_whole false) needs a context_over and an input "
+                f"class, not {price_class} over {over}"
+            )
     _check_times(table)
+
+
+def content_hash(rows: pa.Table, providers: Any) -> str:
+    """A name for price rows (PRICE_SCHEMA, in any order) and what JSON-able is said beside them."""
+    stream = io.BytesIO()
+    pyarrow.csv.write_csv(rows, stream)
+    digest = hashlib.blake2b(digest_size=16)
+    for line in sorted(stream.getvalue().splitlines()):
+        digest.update(line + b"\n")
+    digest.update(json.dumps(providers, sort_keys=True, ensure_ascii=False).encode())
+    return digest.hexdigest()
 
 
 def _check_times(table: pa.Table) -> None:

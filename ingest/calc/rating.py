@@ -6,19 +6,22 @@ gather and one multiplication in integer steps of 1e-12.
 
 from __future__ import annotations
 
+from decimal import Context, Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from finops.money import MONEY, RATE, from_words, multiply, product_into
+from finops.money import MONEY, RATE, SCALE, from_words, multiply, product_into
 from finops.tokens import TOKEN_CLASSES, UNITS
+from ingest.calc.price_excess import Excess, Part
 from ingest.calc.price_index import PriceIndex, condition_of
 from ingest.calc.prices import BOOKS, PRICE_CLASSES, PriceError
 from ingest.calc.proxy import proxy_rows
 from ingest.calc.slots import DAY_US
 
 # price_id NULL = unpriced: then list_cost is NULL and proxy_cost an estimate in ``currency`` (NULL if there is none).
+# list_rate is NULL too where several rates make up one cost: bands that price only the excess.
 # assumed_standard: no price for that mode or tier, the standard price of the same book was taken.
 _RATED: list[tuple[str, Any]] = [
     ("line", pa.int64()), ("price_class", pa.dictionary(pa.int8(), pa.string())), ("quantity", pa.int64()),
@@ -32,6 +35,7 @@ _KEY = ("provider", "model_served", "model_requested", "host")
 _CONDITION = ("region", "mode", "service_tier_served", "service_tier_requested", "context_over", "window_start",
               "window_end")  # fmt: skip
 _SAFE = 2**63 - 1
+_EXACT = Context(prec=60)
 
 
 class _Places(NamedTuple):
@@ -46,8 +50,8 @@ def rate(book: PriceIndex, lines: pa.Table) -> pa.Table:
     """Price the token classes of cube rows.
 
     In: charge_date date32, provider, model_served, model_requested, host, region, mode, service_tier_served,
-    service_tier_requested (strings), context_over, window_start, window_end, segment_from (int64, as ``slots`` gives
-    them) and the token classes (int64, nullable); columns that are missing count as NULL. Where a ``requests`` column
+    service_tier_requested (strings), context_over, window_start, window_end, segment_from, crossing (int64, as ``slots``
+    gives them) and the token classes (int64, nullable); columns that are missing count as NULL. Where a ``requests`` column
     exists and the model has a price per request, that is charged too (class ``request``).
     Out: RATED_SCHEMA, one row per line and class with quantity > 0, by class, then line. List cost in ``currency`` =
     quantity x rate / unit, half-even once at 12 decimals. Invariant: a class without a price has cost NULL, never 0.
@@ -55,7 +59,9 @@ def rate(book: PriceIndex, lines: pa.Table) -> pa.Table:
     """
     places = _places(book, lines)
     blocks = [
-        _block(book, places, name, _quantity(lines, name)) for name in TOKEN_CLASSES if name in lines.column_names
+        _block(book, places, name, _quantity(lines, name), of=lines)
+        for name in TOKEN_CLASSES
+        if name in lines.column_names
     ]
     if "requests" in lines.column_names:
         block = _block(book, places, "request", _quantity(lines, "requests"))
@@ -156,8 +162,13 @@ def _quantity(lines: pa.Table, name: str) -> Any:
     return column.fill_null(0) if column.null_count else column
 
 
-def _block(book: PriceIndex, places: _Places, name: str, quantity: Any, lines: Any = None) -> pa.Table:
-    """The rated rows of one class. ``lines`` are the line numbers of the quantities if they are not all lines."""
+def _block(
+    book: PriceIndex, places: _Places, name: str, quantity: Any, lines: Any = None, of: pa.Table | None = None
+) -> pa.Table:
+    """The rated rows of one class. ``lines`` are the line numbers of the quantities if they are not all lines.
+
+    ``of``: the lines themselves, where the price may be that of an excess band.
+    """
     if pa.types.is_integer(quantity.type):
         counts = quantity.to_numpy(zero_copy_only=False)
         if len(counts) and counts.min() < 0:
@@ -173,20 +184,52 @@ def _block(book: PriceIndex, places: _Places, name: str, quantity: Any, lines: A
     place = places.of_line[line]
     price_of_place, assumed_of_place = _prices(book, places, PRICE_CLASSES.index(name))
     price, priced = price_of_place[place], None
-    if (price_of_place < 0).any():
+    parts = {} if book.all_whole or of is None else _parts(book, places, name, (place, line, price), of)
+    for row, part in parts.items():
+        price[row] = part.price
+    if (price_of_place < 0).any() or parts:
         priced = price >= 0
     unpriced = None if priced is None else ~priced
     proxy = proxy_rows(book, places, name, place, unpriced)
     shown = price if proxy is None else np.where(price < 0, proxy, price)
+    rates, costs = _rate_column(book, price, priced), _cost(book, counts, price, priced)
+    if parts:
+        done = {row: part for row, part in parts.items() if part.price >= 0}
+        rates = _with_parts(rates, {row: part.rate_steps for row, part in done.items()})
+        costs = _with_parts(costs, {row: part.cost_steps for row, part in done.items()})
     columns = [
         pa.array(line), _constant(PRICE_CLASSES, PRICE_CLASSES.index(name), len(line)), pa.array(counts),
         pa.array(price.astype(np.int64), mask=unpriced), _coded(book, "book", price, BOOKS),
-        _rate_column(book, price, priced), _cost(book, counts, price, priced),
+        rates, costs,
         _coded(book, "currency", shown, None),
         pa.nulls(len(line), MONEY) if proxy is None else _cost(book, counts, proxy, proxy >= 0),
         pa.array(assumed_of_place[place]),
     ]  # fmt: skip
     return pa.table(columns, names=RATED_SCHEMA.names)
+
+
+def _parts(
+    book: PriceIndex, places: _Places, name: str, rows: tuple[Any, Any, Any], lines: pa.Table
+) -> dict[int, Part]:
+    """What the rows cost whose price is a band of the excess kind. ``rows``: place, line and price row of each."""
+    place, line, price = rows
+    banded = np.flatnonzero((price >= 0) & ~book.whole[price])
+    if not len(banded):
+        return {}
+    excess = Excess(book, lines, PRICE_CLASSES.index(name))
+    found = {}
+    for row in banded.tolist():
+        condition, epoch = divmod(int(place[row]), len(places.instants))
+        model, _, wanted = places.conditions[condition]
+        found[row] = excess.part(int(line[row]), name, (model, wanted, int(places.instants[epoch])))
+    return found
+
+
+def _with_parts(column: Any, steps: dict[int, int | None]) -> Any:
+    values = column.to_pylist()
+    for row, value in steps.items():
+        values[row] = None if value is None else Decimal(value).scaleb(-SCALE, _EXACT)
+    return pa.array(values, column.type)
 
 
 def _prices(book: PriceIndex, places: _Places, price_class: int) -> tuple[Any, Any]:

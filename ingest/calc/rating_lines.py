@@ -24,7 +24,7 @@ def rating_lines(table: pa.Table, dimensions: Mapping[int, Mapping[str, Any]], s
     """Add to sums (charge_date, key_id, slot_id, token classes, other columns kept) what their prices depend on.
 
     ``dimensions``: usage key id -> texts ('' counts as not known); ``slots``: slot id -> an object with context_over,
-    window_start, window_end and segment_from (a datetime or None).
+    window_start, window_end, crossing and segment_from (a datetime or None).
     """
     key_ids = np.asarray(table["key_id"].to_numpy())
     distinct, index = np.unique(key_ids, return_inverse=True)
@@ -33,7 +33,7 @@ def rating_lines(table: pa.Table, dimensions: Mapping[int, Mapping[str, Any]], s
         values = pa.array([dimensions[int(key)][name] or None for key in distinct], pa.string())
         columns[name] = values.take(pa.array(index))
     numbers, place = np.unique(np.asarray(table["slot_id"].to_numpy()), return_inverse=True)
-    for name in ("context_over", "window_start", "window_end"):
+    for name in ("context_over", "window_start", "window_end", "crossing"):
         columns[name] = np.array([getattr(slots[int(n)], name) for n in numbers], dtype=np.int64)[place]
     starts = [slots[int(n)].segment_from for n in numbers]
     micros = [0 if at is None else round(at.timestamp() * 1e6) for at in starts]

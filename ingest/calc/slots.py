@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ingest.calc.price_excess import MOST_THRESHOLDS, Inputs, crossings
 from ingest.calc.price_index import PriceIndex
+from ingest.calc.prices import PriceError
 
 DAY_US = 86_400_000_000
 MINUTE_US = 60_000_000
@@ -23,12 +25,14 @@ class Slots(NamedTuple):
     context_over: int64, the highest threshold of the model that the context exceeds, 0 = base band. window_start,
     window_end: int64 minutes of the UTC day, [start, end), -1 = in no window. segment_from: int64 us UTC, the last
     price change at or before the request if the price differs from that at 00:00Z of the charge date, else 0.
+    crossing: int64, the input class in which each threshold of an excess band is crossed (price_excess), 0 = above none.
     """
 
     context_over: Any
     window_start: Any
     window_end: Any
     segment_from: Any
+    crossing: Any
 
 
 class _Conditions(NamedTuple):
@@ -38,6 +42,7 @@ class _Conditions(NamedTuple):
     windows: Any  # window table x minute x (start, end)
     dated: Any  # per model: changes at another time than midnight
     changes: dict[int, Any]  # model -> instants of change
+    graduated: dict[int, Any]  # model -> thresholds of its excess bands, of the few that have any
 
 
 def slots(
@@ -47,17 +52,19 @@ def slots(
     context_tokens: Any,
     *,
     charge_date: Any = None,
+    inputs: Inputs | None = None,
 ) -> Slots:
     """The slot of every request, vectorised.
 
     In: model int (index from ``book.resolve``, -1 = unknown: base slot), occurred_at int64 us UTC, context_tokens int64
     (all input classes of the request; of a bucket of calls one inside the band that its provider states, else 0),
     charge_date int64 days since 1970 where the issuer's day is not the UTC day. A band holds when context_tokens >
-    threshold (strictly). Out: ``Slots``.
+    threshold (strictly). inputs: rows -> (int64 sums by class in price_excess.FILL_ORDER, int64 requests), asked only for
+    requests above the threshold of an excess band. Out: ``Slots``. Raises PriceError where it is asked and missing.
     """
     model, occurred_at, context = (np.asarray(values) for values in (model, occurred_at, context_tokens))
     known, size = _conditions(book), len(model)
-    result = Slots(*(np.full(size, blank, dtype=np.int64) for blank in (0, -1, -1, 0)))
+    result = Slots(*(np.full(size, blank, dtype=np.int64) for blank in (0, -1, -1, 0, 0)))
     rows = np.flatnonzero(known.banded[model])
     if len(rows):
         result.context_over[rows] = _band(known.thresholds, model[rows], context[rows].astype(np.int64))
@@ -72,6 +79,12 @@ def slots(
         at = occurred_at[rows]
         day = at // DAY_US if days is None else days[rows]
         result.segment_from[rows] = _segment(known.changes, model[rows], at, day * DAY_US)
+    for one, thresholds in known.graduated.items():
+        rows = np.flatnonzero((model == one) & (result.context_over >= thresholds[0]))
+        if len(rows):
+            if inputs is None:
+                raise PriceError("a band that prices only the excess needs the input classes of each request")
+            result.crossing[rows] = crossings(thresholds, *inputs(rows))
     return result
 
 
@@ -111,16 +124,23 @@ def _conditions(book: PriceIndex) -> _Conditions:
         found: _Conditions = memo["slots", count]
         return found
     banded, windowed, dated = (np.zeros(count + 1, dtype=kind) for kind in (bool, np.int64, bool))
-    thresholds, tables, changes = [], {(): 0}, {}
+    thresholds, tables, changes, graduated = [], {(): 0}, {}, {}
     for model in range(count):
         prices = book.prices_of(model)
         banded[model] = bool(prices["thresholds"])
         thresholds += [model * _SPAN - 1, *(model * _SPAN + over for over in prices["thresholds"])]
+        if excess := prices["excess"]:
+            if len(excess) > MOST_THRESHOLDS:
+                raise PriceError(
+                    f"a model has {len(excess)} bands that price only the excess, {MOST_THRESHOLDS} can be rated"
+                )
+            graduated[model] = np.array(excess, dtype=np.int64)
         windowed[model] = tables.setdefault(tuple(prices["windows"]), len(tables))
         changes[model] = np.array(prices["changes"], dtype=np.int64)
         dated[model] = bool((changes[model] % DAY_US).any())
     windows = np.stack([_window_table(key) for key in tables])
-    memo["slots", count] = _Conditions(banded, np.array(thresholds, dtype=np.int64), windowed, windows, dated, changes)
+    edges = np.array(thresholds, dtype=np.int64)
+    memo["slots", count] = _Conditions(banded, edges, windowed, windows, dated, changes, graduated)
     return _conditions(book)
 
 

@@ -69,7 +69,7 @@ def lines_of_day(day: date) -> list[tuple[Any, ...]]:
 BILLED_COLUMNS = (
     "usage_key_id", "billing_period", "scope", "charge_category", "charge_class", "description", "sku_id", "price_class",
     "consumed_quantity", "consumed_unit", "list_cost", "contracted_cost", "effective_cost", "billed_cost",
-    "billing_currency", "commitment_status",
+    "billing_currency", "commitment_status", "commitment_id",
 )  # fmt: skip
 
 

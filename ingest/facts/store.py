@@ -253,10 +253,10 @@ def write_requests(values: Sequence[tuple[date, UUID, str]]) -> None:
 
 
 def slot_events(day: date, key_ids: Sequence[int]) -> list[tuple[Any, ...]]:
-    """Of one day and these keys: (event_id, usage_key_id, occurred_at, requests, rate_slot_id, input tokens)."""
-    context = " + ".join(f"coalesce({name}, 0)" for name in ALL_INPUT_CLASSES)
+    """Of one day and these keys: (event_id, usage_key_id, occurred_at, requests, rate_slot_id, ALL_INPUT_CLASSES)."""
+    classes = ", ".join(f"coalesce({name}, 0)" for name in ALL_INPUT_CLASSES)
     return rows(
-        f"SELECT event_id, usage_key_id, occurred_at, coalesce(requests, 1), rate_slot_id, {context} FROM usage_event "
+        f"SELECT event_id, usage_key_id, occurred_at, coalesce(requests, 1), rate_slot_id, {classes} FROM usage_event "
         "WHERE charge_date = %s AND usage_key_id = ANY(%s) ORDER BY event_id",
         [day, list(key_ids)],
     )

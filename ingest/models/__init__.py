@@ -4,6 +4,7 @@ from ingest.models.connections import Connection, Coverage, Credential, SourceNa
 from ingest.models.facts import (
     ALL_KEYS,
     FACT_COLUMNS,
+    RATE_ANEW,
     DirtySlice,
     EventRequest,
     FactDay,
@@ -15,13 +16,14 @@ from ingest.models.facts import (
 from ingest.models.keys import RateSlot, UsageKey
 from ingest.models.lines import LINE_COLUMNS, BilledLine, BilledLineHistory, LineFact
 from ingest.models.meters import MeterReading
-from ingest.models.prices import Price, PriceBookVersion
+from ingest.models.prices import HeldPrice, Price, PriceBookVersion
 from ingest.models.runs import IngestRun, Quarantine
 
 __all__ = [
     "ALL_KEYS",
     "FACT_COLUMNS",
     "LINE_COLUMNS",
+    "RATE_ANEW",
     "BilledLine",
     "BilledLineHistory",
     "Connection",
@@ -30,6 +32,7 @@ __all__ = [
     "DirtySlice",
     "EventRequest",
     "FactDay",
+    "HeldPrice",
     "IngestRun",
     "LineFact",
     "MeterReading",

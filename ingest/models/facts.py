@@ -135,11 +135,12 @@ class DirtySlice(models.Model):
     """One mark that the facts, prices or rules behind (charge_date, usage_key) changed. A log, not a set.
 
     Writers only append, in the transaction of their facts; the refresher deletes exactly the rows it saw before it read
-    the facts, so that no mark is lost and nobody waits.
+    the facts, so that no mark is lost and nobody waits. A mark RATE_ANEW says that prices or agreements changed: the cube
+    stands, and the day is rated and charged anew without a look at the facts.
     """
 
     charge_date = models.DateField()
-    usage_key_id = models.IntegerField(help_text="ALL_KEYS: the whole day.")
+    usage_key_id = models.IntegerField(help_text="ALL_KEYS: the whole day. RATE_ANEW: its money, not its cube.")
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -150,4 +151,5 @@ class DirtySlice(models.Model):
 
 
 ALL_KEYS = 0
+RATE_ANEW = -1
 FACT_COLUMNS = tuple(field.attname for field in UsageFact._meta.local_fields)  # table order

@@ -42,7 +42,8 @@ class RateSlot(models.Model):
 
     ``context_over``: the highest context threshold of the model that the request lies above (0: base band).
     ``window_*``: minutes of the UTC day of the price window it fell into (-1: none). ``segment_from``: the last price
-    change inside its UTC day at or before it (null: none). Within one slot cost is linear in the sums of tokens.
+    change inside its UTC day at or before it (null: none). ``crossing``: in which input class the request crosses each
+    threshold of an excess band (ingest.calc.price_excess). Within one slot cost is linear in the sums of tokens.
     """
 
     id = models.SmallAutoField(primary_key=True)
@@ -50,15 +51,16 @@ class RateSlot(models.Model):
     window_start = models.SmallIntegerField(default=-1)
     window_end = models.SmallIntegerField(default=-1)
     segment_from = models.DateTimeField(null=True)
+    crossing = models.BigIntegerField(default=0)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["context_over", "window_start", "window_end", "segment_from"],
+                fields=["context_over", "window_start", "window_end", "segment_from", "crossing"],
                 nulls_distinct=False,
                 name="rate_slot_is_unique",
             )
         ]
 
     def __str__(self) -> str:
-        return f">{self.context_over} {self.window_start}-{self.window_end} {self.segment_from or ''}"
+        return f">{self.context_over} {self.window_start}-{self.window_end} {self.segment_from or ''} {self.crossing or ''}"

@@ -35,6 +35,8 @@ KINDS = {
     source.kind: source
     for source in (
         Stating("usage", "provider_usage", ("*", "!session")),
+        Stating("usage2", "provider_usage", ("*", "!session")),
+        Stating("gate2", "gateway", ("tokens.*",)),
         Stating("costs", "cost_report", (), ("*", "!tokens.priority*")),
         Stating("gate", "gateway", ("tokens.*",)),
         Stating("spans", "trace", ("tokens.*",)),

@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Sum
 
+from allocation import rulebook
 from allocation.derived import refresh
+from allocation.layer_selectors import several_sources
 from allocation.models import Charge, CostDaily, LayerDay
+from allocation.scope import EVERYTHING, Scope
 from allocation.verification import verify
+from finops.periods import Period
 from tests.allocation.stated import DAY, KINDS, NOON, charges, line, state, total, whole_day
 
 pytestmark = pytest.mark.usefixtures("ledger")
@@ -209,10 +214,6 @@ def test_a_restated_layer_derives_the_others_again() -> None:
             "UPDATE charge SET billed_cost = billed_cost + 1 WHERE provenance = 'billed' AND billed_cost > 0",
             "BilledCost",
         ),
-        (
-            "UPDATE charge SET consumed_quantity = consumed_quantity + 1 WHERE cause = 'not_seen_below'",
-            "input_uncached 1",
-        ),
         ("UPDATE layer_share SET quantity = quantity + 1 WHERE part = 'by_day'", "parts"),
         ("UPDATE ingest_coverage SET covered = '{}' WHERE source = 'costs'", "other sources state it whole now"),
         ("DELETE FROM allocation_layerday", "cost_report + gateway + provider_usage"),
@@ -227,6 +228,136 @@ def test_every_planted_double_count_is_found(sql: str, example: str) -> None:
         cursor.execute(sql)
     found = {check.id: check.examples for check in verify() if not check.ok}
     assert any(example in text for text in found["layers_not_summed"])
+
+
+def test_a_token_more_than_a_cost_report_states_is_found_where_no_provider_usage_does() -> None:
+    state("gate", calls(10))
+    lines = [
+        line(cost, native_id=name, price_class=name, consumed_quantity=D(quantity), model_served="gpt-5",
+             consumed_unit="tokens")
+        for name, cost, quantity in (("input_uncached", "1", 12_000), ("output_visible", "2", 900))
+    ]  # fmt: skip
+    state("costs", lines, [whole_day()])
+    derive()
+    # 10 calls are of 1,000 + 100 tokens: of input 2,000 more are billed, of output 100 less.
+    assert charges("price_class", "consumed_quantity", cause="quantity_difference") == [
+        ("input_uncached", D(2_000)), ("output_visible", D(-100)),
+    ]  # fmt: skip
+    Charge.objects.filter(cause="quantity_difference", price_class="input_uncached").update(consumed_quantity=2_001)
+    found = {check.id: check.examples for check in verify() if not check.ok}
+    assert "input_uncached 1" in found["ruled_tokens"][0]
+
+
+def test_tokens_that_wander_from_model_to_model_are_found() -> None:
+    mini = {"native_id": "mini", "model_served": "gpt-5-mini", "input_uncached": 500}
+    state("gate", calls(10))
+    state("usage", [BUCKET, mini], [whole_day()])
+    derive()
+    for model, tokens in (("gpt-5", 2_100), ("gpt-5-mini", 400)):
+        sku = f"openai/{model}/input_uncached"
+        Charge.objects.filter(cause="not_seen_below", sku_id=sku).update(consumed_quantity=tokens)
+    found = {check.id: check.examples for check in verify() if not check.ok}
+    assert [example.rpartition(" ")[2][:5] for example in found["ruled_tokens"]] == ["100.0", "-100."]
+
+
+def test_requests_are_the_providers_where_it_rules_and_queries_stay_where_they_are_seen() -> None:
+    state("gate", calls(10))
+    state("usage", [BUCKET | {"requests": 8}], [whole_day()])
+    derive()
+    of = CostDaily.objects.aggregate(requests=Sum("requests"), queries=Sum("queries"))
+    assert of == {"requests": 8, "queries": 10}  # the gateway counts two calls that never came to the provider
+    assert sorted(row for row in CostDaily.objects.values_list("requests", flat=True) if row) == [-2, 10]
+    state("usage", [BUCKET | {"requests": 0}], [whole_day()])
+    derive()  # it counts no requests, as Anthropic's does not
+    assert CostDaily.objects.aggregate(requests=Sum("requests"))["requests"] == 10
+
+
+def test_requests_of_half_a_day_are_those_of_everybody_who_saw_them() -> None:
+    state("gate", calls(10))
+    state("usage", [BUCKET | {"requests": 8}], [whole_day(days=0.5)])
+    derive()
+    assert CostDaily.objects.aggregate(requests=Sum("requests"))["requests"] == 10
+
+
+def test_a_negative_count_is_shared_as_a_positive_one(rules: None) -> None:
+    state("gate", calls(10))
+    state("usage", [BUCKET | {"requests": 5, "tags": '{"team":"both"}'}], [whole_day()])
+    derive()
+    rows = CostDaily.objects.values_list("cost_centre__code").annotate(Sum("requests"))
+    assert sorted(row for row in rows if row[0]) == [("CC-1", -3), ("CC-2", -2)]  # -5 at 0.7 to 0.3: -3.5 and -1.5
+
+
+@pytest.fixture
+def rules() -> None:
+    shares = {"shares": {"CC-1": "0.7", "CC-2": "0.3"}}
+    rulebook.load([{"id": "r", "priority": 1, "when": {"tag.team": "both"}, "to": shares}], actor="test")
+
+
+# Two sources of provider usage
+
+
+def test_of_two_sources_of_provider_usage_one_rules_and_nothing_is_charged_twice() -> None:
+    state("usage", [BUCKET], [whole_day()])
+    state("usage2", [BUCKET | {"input_uncached": 13_000}])
+    state("gate", calls(10))
+    derive()
+    assert total() == 12_000 * INPUT + 1_200 * OUTPUT  # the first states the day whole
+    assert CostDaily.objects.aggregate(requests=Sum("requests"))["requests"] == 12
+    state("usage2", [], [whole_day()])
+    derive()
+    assert total() == 13_000 * INPUT + 1_200 * OUTPUT  # both do: the one that states more
+
+
+def test_two_incomplete_sources_of_provider_usage_are_charged_what_either_states() -> None:
+    state("usage", [BUCKET])
+    state("usage2", [BUCKET | {"input_uncached": 9_000, "output_visible": 1_300}])
+    derive()
+    assert total() == 12_000 * INPUT + 1_300 * OUTPUT
+
+
+def test_two_gateways_add_up() -> None:
+    state("gate", calls(10))
+    state("gate2", [row | {"native_id": f"other-{row['native_id']}"} for row in calls(5)])
+    derive()
+    assert total() == 15_000 * INPUT + 1_500 * OUTPUT
+
+
+def test_two_sources_of_one_layer_are_named_with_what_both_state_of_the_same_models_and_days() -> None:
+    month = Period.month("2026-09")
+    state("gate", calls(10))
+    state("gate2", [row | {"native_id": f"other-{row['native_id']}"} for row in calls(4)], account="default")
+    state("gate2", [{"native_id": "m", "model_served": "gpt-5-mini", "input_uncached": 7}])
+    state("usage", [BUCKET], [whole_day()])
+    state("costs", [line("2")])
+    derive()
+    [found] = several_sources(EVERYTHING, month, "USD")
+    # of gpt-5 the one states 10 calls of 1,000 + 100 tokens, the other 4
+    assert found == ("", "openai", "gateway", ["gate", "gate2"], DAY, DAY, 1, 4_400, 4_000 * INPUT + 400 * OUTPUT)
+    assert not found.matched
+    assert several_sources(Scope(), month, "USD") == several_sources(EVERYTHING, month, "EUR") == []
+    state("usage2", [BUCKET])
+    derive()
+    assert [(row.layer, row.matched) for row in several_sources(EVERYTHING, month, "USD")] == [
+        ("provider_usage", True), ("gateway", False),
+    ]  # fmt: skip
+
+
+# Usage without a price, and a bill
+
+
+def test_usage_without_a_price_is_unpriced_only_where_no_bill_states_its_money() -> None:
+    strange = BUCKET | {"model_served": "no-such-model"}
+    state("usage", [strange, strange | {"native_id": "next", "occurred_at": NOON + timedelta(days=1)}])
+    state("costs", [line("4", model_served="no-such-model")], [whole_day()])
+    derive()
+    columns = ("tokens", "unpriced_tokens", "bill_priced_tokens", "effective_cost")
+    rows = CostDaily.objects.order_by("charge_date", "effective_cost").values_list("charge_date", *columns)
+    assert list(rows) == [
+        (DAY, 13_200, 0, 13_200, D(0)), (DAY, 0, 0, 0, D(4)), (DAY + timedelta(days=1), 13_200, 13_200, 0, D(0)),
+    ]  # fmt: skip
+    estimates = dict(CostDaily.objects.values_list("charge_date").annotate(Sum("unpriced_estimate")))
+    assert estimates[DAY] == 0
+    assert estimates[DAY + timedelta(days=1)] > 0
 
 
 def test_other_accounts_of_the_provider_are_left_alone() -> None:

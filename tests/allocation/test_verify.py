@@ -11,6 +11,8 @@ from allocation.derived import refresh
 from allocation.verification import verify
 from finops import audit
 from ingest.services import Import, ingest_file
+from ingest.sources import get_source
+from tests.allocation.stated import KINDS, state, whole_day
 from tests.records import payload, write_lines
 
 pytestmark = pytest.mark.usefixtures("ledger")
@@ -64,7 +66,9 @@ def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
             "UPDATE usage_event SET begins = NULL WHERE query_id = (SELECT min(query_id) FROM usage_event); "
             "UPDATE usage_daily u SET queries = (SELECT count(*) FILTER (WHERE begins) FROM usage_event e "
             "JOIN allocation_tierrule t ON t.id = e.tier_rule "
-            "WHERE e.usage_key_id = u.usage_key_id AND t.tier = u.tier AND e.rate_slot_id = u.rate_slot_id)",
+            "WHERE e.usage_key_id = u.usage_key_id AND t.tier = u.tier AND e.rate_slot_id = u.rate_slot_id); "
+            "UPDATE cost_daily SET queries = (SELECT sum(queries) FROM usage_daily) - (SELECT sum(queries) FROM cost_daily "
+            "WHERE id > (SELECT min(id) FROM cost_daily)) WHERE id = (SELECT min(id) FROM cost_daily)",
             "-",
         ),
         ("money_domain", "ALTER TABLE charge ALTER COLUMN list_cost TYPE numeric", "charge.list_cost is numeric"),
@@ -85,6 +89,16 @@ def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
             "conservation",
             "DELETE FROM cost_daily WHERE id = (SELECT min(id) FROM cost_daily WHERE effective_cost > 0)",
             "cost_daily",
+        ),
+        (
+            "conservation",
+            "UPDATE cost_daily SET tokens = tokens + 1 WHERE id = (SELECT min(id) FROM cost_daily WHERE tokens > 0)",
+            "cost_daily",
+        ),
+        (
+            "conservation",
+            "UPDATE cost_daily SET requests = requests + 1 WHERE id = (SELECT min(id) FROM cost_daily)",
+            "cost_daily requests and queries",
         ),
         (
             "unpriced_not_zero",
@@ -150,6 +164,50 @@ def test_a_planted_violation_is_found_by_exactly_its_check(check: str, sql: str,
         assert found.pop("money_domain") == ["finops_fxrate.rate is numeric"]
     assert list(found) == [check]
     assert example in found[check][0]
+
+
+def stating(model: str, tokens: int, requests: int = 0) -> dict[str, Any]:
+    return {"native_id": model, "model_served": model, "input_uncached": tokens, "requests": requests}
+
+
+# One token more is charged of this class, less is a lower layer's, and everything that is derived from it agrees.
+ONE_MORE = (
+    "UPDATE layer_share s SET quantity = quantity + CASE part WHEN 'charged' THEN 1 ELSE -1 END FROM ingest_usagekey k "
+    "WHERE k.id = s.usage_key_id AND k.source = 'usage' AND k.model_served = '{0}' AND price_class = '{1}' "
+    "AND part IN ('charged', 'by_day'); "
+    "UPDATE charge SET consumed_quantity = consumed_quantity + 1 WHERE cause = 'not_seen_below' AND price_class = '{1}' "
+    "AND sku_id LIKE 'openai/{0}/%'; "
+    "UPDATE allocated_cost a SET quantity = quantity + 1 FROM charge c WHERE c.id = a.charge_id "
+    "AND c.cause = 'not_seen_below' AND c.price_class = '{1}' AND sku_id LIKE 'openai/{0}/%'; "
+    "UPDATE cost_daily SET tokens = tokens + 1 WHERE id = "
+    "(SELECT min(id) FROM cost_daily WHERE model = '{0}' AND cost_centre_id IS NULL AND tokens > 0)"
+)
+
+
+@pytest.mark.parametrize(
+    ("sql", "example"),
+    [
+        (ONE_MORE.format("gpt-5", "input_uncached"), "input_uncached 1"),
+        (
+            "UPDATE layer_share SET quantity = quantity + CASE part WHEN 'charged' THEN 1 ELSE -1 END WHERE part IN "
+            "('charged', 'by_day') AND price_class = 'requests' AND usage_key_id = (SELECT min(usage_key_id) FROM "
+            "layer_share WHERE part = 'by_day'); "
+            "UPDATE cost_daily SET requests = requests + 1 WHERE id = (SELECT min(id) FROM cost_daily)",
+            "requests 1",
+        ),
+    ],
+)
+def test_a_token_or_request_more_than_provider_usage_states_is_found_though_all_that_is_derived_agrees(
+    sql: str, example: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("allocation.completeness.get_source", lambda kind: KINDS.get(kind) or get_source(kind))
+    state("usage", [stating("gpt-5", 4_000, 40), stating("gpt-5-mini", 1_000, 5)], [whole_day()])
+    refresh()
+    assert failing() == {}
+    plant(sql)
+    found = failing()
+    assert list(found) == ["ruled_tokens"]
+    assert example in found["ruled_tokens"][0]
 
 
 def test_the_audit_trail_refuses_to_be_changed() -> None:

@@ -30,7 +30,15 @@ _FORBIDDEN = {"anonymous": 401, **dict.fromkeys([*ROLES, *TOKENS], 403)}
 _DONE_OR_WRONG = {200, 400, 405, 415}  # got past the guard; what then happens has its own tests
 KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "api that an admin changes": (_SAFE_API | _BLIND, _FORBIDDEN | {"admin": _DONE_OR_WRONG}),
-    "api that takes records": (_FORBIDDEN, _FORBIDDEN | {"ingest": _DONE_OR_WRONG}),
+    "api that finance decides": (
+        _SAFE_API | _BLIND,
+        _FORBIDDEN | dict.fromkeys(["finance", "write"], _DONE_OR_WRONG),
+    ),
+    "api where money is proposed": (
+        _SAFE_API | _BLIND,
+        _FORBIDDEN | dict.fromkeys(["analyst", "finance", "write"], _DONE_OR_WRONG),
+    ),
+    "api that takes records": (_FORBIDDEN | {"ingest": 405}, _FORBIDDEN | {"ingest": _DONE_OR_WRONG}),
     "api": (_SAFE_API, _UNSAFE_API),
     "api for those who see everything": (_SAFE_API | _BLIND, _UNSAFE_API | _BLIND),
     "download": ({**dict.fromkeys(CALLERS, 302), **dict.fromkeys(ROLES, 200)},
@@ -55,6 +63,18 @@ URLS: dict[str, tuple[str, str]] = {
     "api-sources": ("api that an admin changes", "/api/v1/sources"),
     "api-source": ("api that an admin changes", "/api/v1/sources/conn"),
     "api-source-sync": ("sync", "/api/v1/sources/conn/sync"),  # no GET; see test_api_sources
+    "api-contracts": ("api where money is proposed", "/api/v1/contracts"),
+    "api-commitments": ("api where money is proposed", "/api/v1/commitments"),
+    "api-capacity": ("api where money is proposed", "/api/v1/capacity"),
+    "api-other-charges": ("api where money is proposed", "/api/v1/other-charges"),
+    "api-prices": ("api where money is proposed", "/api/v1/prices?limit=1"),
+    "api-approvals": ("api that finance decides", "/api/v1/approvals"),
+    "api-approval-decision": ("decision", "/api/v1/approvals/1/decision"),  # no GET; see test_api_approvals
+    "api-invoices": ("api where money is proposed", "/api/v1/invoices"),
+    "api-invoice": ("by id", "/api/v1/invoices/1"),  # see test_api_invoices
+    "api-reconciliations": ("api that finance decides", "/api/v1/reconciliations"),
+    "api-reconciliation": ("by id", "/api/v1/reconciliations/1"),  # see test_api_reconciliations
+    "api-reconciliation-line": ("by id", "/api/v1/reconciliations/1/lines/1"),
     "api-data-health": ("api for those who see everything", "/api/v1/data-health"),
     "otlp-traces": ("otlp", "/v1/traces"),  # see test_otlp
     "otlp-metrics": ("otlp", "/v1/metrics"),
@@ -64,6 +84,7 @@ URLS: dict[str, tuple[str, str]] = {
     "source-sync": ("page", "/sources/conn/sync"),
     "source-switch": ("page", "/sources/conn/switch"),
     "source-key": ("page", "/sources/conn/key"),
+    "source-accept": ("page", "/sources/conn/accept"),
     "connect": ("page", "/connect/"),
     "connect-kind": ("page", "/connect/openai/"),
     "data-health": ("page", "/data-health/"),

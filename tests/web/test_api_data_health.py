@@ -44,7 +44,7 @@ def test_what_the_page_shows(headers: dict[str, str], monkeypatch: pytest.Monkey
          "x_UnpricedEstimate": "1.250000000000"}
     ]  # fmt: skip
     assert [(row["name"], row["kind"], row["state"]) for row in body["sources"]] == [
-        ("conn", "openai", "failing"), (None, "litellm", "ok"),
+        ("conn", "openai", "failing"), ("litellm", "litellm", "ok"),
     ]  # fmt: skip
     assert [(row["source"], row["reason"], row["count"]) for row in body["quarantine"]] == [("litellm", "negative", 1)]
     assert [(row["name"], row["count"]) for row in body["unknown_fields"]] == [("new", 4)]

@@ -101,7 +101,7 @@ def test_a_line_that_is_no_json_is_rejected_in_its_place(headers: dict[str, str]
 
 
 @pytest.mark.parametrize(
-    "body", [b"  ", b"{", b"5", b'{"events": 5}', b'{"a": []}', b'{"events": [], "events": []}', b"[" * 200_000,
+    "body", [b"  ", b"{", b"5", b'{"events": 5}', b'{"events": [], "events": []}', b"[" * 200_000,
              b'{"events": [], "more": 1}', b"\xff", b"null"],
 )  # fmt: skip
 def test_a_body_that_is_no_batch_is_refused(headers: dict[str, str], body: bytes) -> None:
@@ -109,6 +109,23 @@ def test_a_body_that_is_no_batch_is_refused(headers: dict[str, str], body: bytes
     assert answer.status_code == 400
     assert answer["Content-Type"] == "application/problem+json"
     assert IngestRun.objects.count() == 0
+
+
+def test_one_object_is_a_batch_of_one(headers: dict[str, str]) -> None:
+    told = send(headers, event(1), HTTP_IDEMPOTENCY_KEY="k").json()
+    assert (told["read"], told["stored"]) == (1, 1)
+    assert send(headers, [event(1)]).json()["duplicate"] == 1
+    for body in (b'{"a": []}', json.dumps(event(2)).replace("{", '{"id": "x", ').encode()):
+        told = send(headers, body).json()
+        assert (told["read"], told["quarantined"], told["rejected"][0]["index"]) == (1, 1, 0)
+
+
+def test_what_may_be_posted_cannot_be_read(headers: dict[str, str]) -> None:
+    client = Client()
+    answer = client.get(URL, **headers)
+    assert (answer.status_code, answer["Allow"]) == (405, "POST, OPTIONS")
+    assert client.options(URL, **headers).status_code == 403
+    assert client.get(URL, **bearer(person("reader", "admin"))).status_code == 403
 
 
 def test_an_empty_batch_is_one(headers: dict[str, str]) -> None:

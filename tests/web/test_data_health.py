@@ -11,7 +11,9 @@ from django.test import Client
 from django.utils import timezone
 
 from allocation import verification
-from allocation.layer_selectors import COLUMNS
+from allocation.layer_selectors import COLUMNS, SeveralSources
+from allocation.models import CostDaily
+from allocation.scope import EVERYTHING
 from allocation.verification import Check
 from finops.models import AuditEvent, SiteMark
 from finops.money import MONEY_DTYPE
@@ -19,6 +21,7 @@ from ingest.models import DirtySlice, IngestRun, Quarantine
 from tests.web.connected import connected, cover, midnight, ran
 from tests.web.ledger import MONTH, Usage, load, person
 from web import data_health, tasks, verified
+from web.dashboards import overview
 from web.pages.reasons import CHECKS, MEANING
 
 pytestmark = pytest.mark.django_db
@@ -61,7 +64,45 @@ def test_unpriced_and_unallocated_money_is_told_exactly(client: Client) -> None:
         assert text in shown
     assert "/overview/?month=2026-09&amp;cost_centre=%28unallocated%29" in shown
     assert "$7.00" in page(client, "?month=2026-08")
-    assert client.get("/data-health/?month=x").status_code == 302
+
+
+@pytest.mark.parametrize("month", ["foo", "2026-13", "1999-01", "x" * 90])
+def test_a_month_that_is_none_is_told_as_such(client: Client, month: str) -> None:
+    answer = client.get("/data-health/", {"month": month})
+    assert answer.status_code == 400
+    assert "a month is written YYYY-MM" in answer.content.decode()
+    assert 'href="/data-health/"' in answer.content.decode()
+
+
+def test_tokens_that_a_bill_prices_are_told_apart_and_nothing_is_estimated_for_them(client: Client) -> None:
+    load(Usage("10"), Usage(None, model="house", estimate="9", tokens=5_000_000))
+    CostDaily.objects.filter(model="house").update(unpriced_tokens=0, unpriced_estimate=0, bill_priced_tokens=5_000_000)
+    facts = data_health.read(timezone.now(), "2026-09")
+    assert (facts.unpriced, facts.estimate, facts.bill_priced_tokens) == ([], Decimal(0), 5_000_000)
+    shown = page(client)
+    for text in ("5.0M priced by the bill", "a bill states their money"):
+        assert text in shown
+    assert "Every token of the month has a price" not in shown
+    assert client.get("/api/v1/data-health").json()["x_BillPricedTokens"] == "5000000"
+    assert "5.0M tokens priced by the bill" in str(overview.content(EVERYTHING, "?month=2026-09"))
+
+
+def test_several_sources_of_one_layer_are_named_with_the_money_at_stake(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        SeveralSources("", "openai", "gateway", ["litellm", "portkey"], MONTH, MONTH, 1, 9, Decimal("12.34")),
+        SeveralSources("org", "aws", "provider_usage", ["bedrock", "generic"], MONTH, MONTH, 1, 9, Decimal("5")),
+    ]
+    monkeypatch.setattr(data_health, "several_sources", lambda scope, period, currency: rows)
+    load(Usage("10"))
+    shown = page(client)
+    for text in ("litellm, portkey", "$12.34", "added up", "bedrock, generic", "counted once"):
+        assert text in shown
+    told = client.get("/api/v1/data-health").json()["several_sources"]
+    assert [(row["sources"], row["matched"], row["Cost"]) for row in told] == [
+        (["litellm", "portkey"], False, "12.340000000000"), (["bedrock", "generic"], True, "5.000000000000"),
+    ]  # fmt: skip
 
 
 def test_quarantine_leads_to_the_places_and_shows_no_content(client: Client) -> None:

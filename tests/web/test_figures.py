@@ -29,7 +29,7 @@ def costs(rows: list[tuple[Any, ...]], *keys: str) -> pd.DataFrame:
     frame = pd.DataFrame({key: [row[index] for row in rows] for index, key in enumerate(keys)}, dtype=object)
     counts = {name: [row[-1] for row in rows] for name in ("Requests", "Queries", "x_Tokens")}
     amounts = {name: series(*(row[-2] for row in rows)) for name in ("EffectiveCost", "x_UnpricedEstimate")}
-    rest = {"x_UnpricedTokens": 0, "x_EstimatedQueries": 0}
+    rest = {"x_UnpricedTokens": 0, "x_EstimatedQueries": 0, "x_BillPricedTokens": 0}
     return frame.assign(**amounts, **counts, **rest)
 
 

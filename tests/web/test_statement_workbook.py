@@ -115,6 +115,22 @@ def test_detail_holds_every_line_and_sums_to_fifteen_digits(month: None, tmp_pat
     assert unpriced["ListUnitPrice"] is None
 
 
+def test_the_cause_of_a_charge_stands_in_detail_and_its_money_in_the_summary(tmp_path: Path) -> None:
+    load(Usage("10", "CC-100"), Usage("-1.25", "CC-100", tier="", provenance="billed"), Usage("3", None, model="m2"))
+    from allocation.models import Charge
+
+    Charge.objects.filter(provenance="billed").update(cause="price_difference")
+    Charge.objects.filter(sku_id__contains="m2").update(cause="not_seen_below")
+    book, result = made(tmp_path)
+    causes = {row["x_Cause"]: row["EffectiveCost"] for row in table(book["Detail"], "ChargeDate")}
+    assert causes == {None: 10, "price_difference": -1.25, "not_seen_below": 3}
+    rows = [(row["Cause"], row["Meaning"], row["EffectiveCost"], row["Lines"]) for row in table(book["Summary"], "Cause")]
+    assert rows == [
+        ("not_seen_below", "no gateway or trace saw it", 3, 1), ("price_difference", "billed at another price", -1.25, 1),
+    ]  # fmt: skip
+    assert result.totals["USD"]["EffectiveCost"] == "11.750000000000"
+
+
 def test_metadata_proves_the_detail(month: None, tmp_path: Path) -> None:
     book, result = made(tmp_path)
     facts = {row["Fact"]: row["Value"] for row in table(book["Metadata"], "Fact")}
@@ -212,7 +228,7 @@ def test_it_is_stamped_and_prints(month: None, tmp_path: Path) -> None:
         assert sheet.page_setup.fitToWidth == 1
     assert book["Detail"].freeze_panes == "A2"
     assert book["Detail"].print_title_rows == "$1:$1"
-    assert book["Detail"].auto_filter.ref == f"A1:U{book['Detail'].max_row}"
+    assert book["Detail"].auto_filter.ref == f"A1:V{book['Detail'].max_row}"
     assert book["CC-100"].freeze_panes == "A5"
     assert book["Summary"]["A3"].value.startswith("DRAFT")
 
@@ -240,7 +256,7 @@ def test_the_command(month: None, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (("charges", "--month", "2026-09"), 2), (("focus", "--month", "2026-09"), 2), (("nothing", "--month", "2026-09"), 2),
+        (("nothing", "--month", "2026-09"), 2),
         (("statement", "--month", "2026-13"), 2), (("statement", "--month", "0000-01"), 2),
         (("statement", "--month", "2026-09", "--format", "csv"), 2),
         (("statement", "--month", "2026-09", "--cost-centre", "CC-1"), 2), (("statement", "--month", "2031-01"), 3),

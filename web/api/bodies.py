@@ -40,7 +40,7 @@ def raw(request: Request, most: int = MOST_BYTES) -> bytes:
 
 
 def records(request: Request) -> list[Any]:
-    """The records of a batch: a JSON list, ``{"events": [...]}``, or a JSON value a line.
+    """The records of a batch: a JSON list, ``{"events": [...]}``, one JSON object, or a JSON value a line.
 
     A line that cannot be read is a Rejected in its place. Raises ParseError, TooLarge, UnsupportedMediaType.
     """
@@ -58,10 +58,12 @@ def _document(body: bytes) -> list[Any]:
         found = load_json(body)
     except Rejected as rejected:
         raise ParseError(f"The body is no JSON: {rejected.reason} {rejected.detail}") from None
+    if isinstance(found, dict) and "events" not in found:  # some senders make no batches
+        return [found]
     if isinstance(found, dict) and not isinstance(found, Ambiguous) and set(found) == {"events"}:
         found = found["events"]
     if not isinstance(found, list):
-        raise ParseError('The body is a list of records, or {"events": [...]}.')
+        raise ParseError('The body is a list of records, {"events": [...]}, or one record.')
     return found
 
 

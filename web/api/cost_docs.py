@@ -22,6 +22,10 @@ def _count(text: str = "") -> serializers.RegexField:
     return serializers.RegexField("^[0-9]+$", help_text=text)
 
 
+def _signed(text: str = "Negative where lower layers say more than the one that rules.") -> serializers.RegexField:
+    return serializers.RegexField("^-?[0-9]+$", help_text=text)
+
+
 def _dimension(text: str = "") -> serializers.CharField:
     return serializers.CharField(required=False, allow_null=True, help_text=text)
 
@@ -39,10 +43,10 @@ _ROW: dict[str, Any] = {
     **{name: _amount("Where it is the column asked for.", required=False) for name in COST_COLUMNS},
     "BillingCurrency": serializers.CharField(),
     "Previous": _amount("The same group in the period before, with compare=previous.", required=False),
-    "Requests": _count(),
+    "Requests": _signed(),
     "Queries": _count(),
     "x_EstimatedQueries": _count("Queries whose tier is an estimate."),
-    "x_Tokens": _count(),
+    "x_Tokens": _signed(),
     "x_UnpricedTokens": _count("Tokens without a price: in no cost column."),
     "x_UnpricedEstimate": _amount("What they would cost at a proxy price; in no total."),
     "x_Provenance": serializers.CharField(
@@ -58,9 +62,9 @@ _TOTALS = inline_serializer(
         "Previous": _amount(required=False),
         "unallocated": _amount("Part of the total that no rule gives to anybody."),
         "unpriced": inline_serializer("Unpriced", {"tokens": _count(), "estimate": _amount("In no total.")}),
-        "Requests": _count(),
+        "Requests": _signed(),
         "Queries": _count(),
-        "x_Tokens": _count(),
+        "x_Tokens": _signed(),
     },
 )
 COST_PAGE = inline_serializer(

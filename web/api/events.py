@@ -46,7 +46,11 @@ _SUMMARY: dict[str, Any] = {
 _EVENTS = {"type": "array", "items": {}, "maxItems": push.MAX_BATCH}
 _BODY: dict[Any, Any] = {
     "application/json": {
-        "anyOf": [_EVENTS, {"type": "object", "required": ["events"], "properties": {"events": _EVENTS}}]
+        "anyOf": [
+            _EVENTS,
+            {"type": "object", "required": ["events"], "properties": {"events": _EVENTS}},
+            {"type": "object", "not": {"required": ["events"]}, "description": "One record."},
+        ]
     },
     "application/x-ndjson": OpenApiTypes.STR,
 }

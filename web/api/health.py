@@ -60,6 +60,14 @@ _LAYER = {
     "x_Cause": serializers.CharField(allow_blank=True), "FirstDay": serializers.DateField(),
     "LastDay": serializers.DateField(), "x_Tokens": serializers.RegexField("^-?[0-9]+$"), "Cost": _amount(),
 }  # fmt: skip
+_SEVERAL = {
+    "BillingAccountId": serializers.CharField(allow_blank=True), "ServiceProviderName": serializers.CharField(),
+    "x_Layer": serializers.CharField(), "sources": serializers.ListField(child=serializers.CharField()),
+    "matched": serializers.BooleanField(help_text="True: counted once. False: added up; one may be too many."),
+    "FirstDay": serializers.DateField(), "LastDay": serializers.DateField(), "days": serializers.IntegerField(),
+    "x_Tokens": serializers.RegexField("^[0-9]+$", help_text="What both state of the same models and days."),
+    "Cost": _amount("Of these; charged twice if not matched and both tell of the same calls."),
+}  # fmt: skip
 _HEALTH: dict[str, Any] = {
     "as_of": serializers.DateTimeField(),
     "month": serializers.CharField(help_text="Of the money below."),
@@ -70,9 +78,11 @@ _HEALTH: dict[str, Any] = {
     "quarantine": _page("QuarantineCount", _REJECTED, many=True),
     "unpriced": _page("UnpricedUsage", _UNPRICED, many=True),
     "x_UnpricedEstimate": _amount("At the dearest comparable price; in no total."),
+    "x_BillPricedTokens": serializers.RegexField("^[0-9]+$", help_text="Without a price; a bill states their money."),
     "EffectiveCost": _amount(),
     "unallocated": _amount(),
     "layers": _page("LayerMatch", _LAYER, many=True),
+    "several_sources": _page("SeveralSources", _SEVERAL, many=True),
     "unknown_fields": _page("UnknownField", _COUNTED, many=True),
     "dropped_tags": _page("DroppedTag", _COUNTED, many=True),
     "runs": _page("RunsOfDay", _RUNS, many=True),
@@ -128,6 +138,13 @@ def _told(facts: data_health.Facts) -> dict[str, Any]:
             for row in facts.unpriced
         ],
         "x_UnpricedEstimate": f"{facts.estimate:.12f}", "EffectiveCost": f"{facts.cost:.12f}",
+        "x_BillPricedTokens": str(facts.bill_priced_tokens),
+        "several_sources": [
+            {"BillingAccountId": row.account, "ServiceProviderName": row.provider, "x_Layer": row.layer,
+             "sources": row.sources, "matched": row.matched, "FirstDay": row.first, "LastDay": row.last,
+             "days": row.days, "x_Tokens": str(row.tokens), "Cost": f"{row.cost:.12f}"}
+            for row in facts.several
+        ],
         "layers": [
             row | {"x_Tokens": str(row["x_Tokens"]), "Cost": f"{row['Cost']:.12f}"}
             for row in facts.matches.to_dict("records")

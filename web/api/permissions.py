@@ -28,7 +28,8 @@ class WithinTokenScope(IsAuthenticated):
         if not isinstance(request.auth, ApiToken):
             return True
         if request.auth.scope == ApiToken.Scope.INGEST:
-            return bool(getattr(view, "ingests", False)) and request.method not in SAFE_METHODS
+            reads = request.method in SAFE_METHODS and hasattr(view, str(request.method).lower())
+            return bool(getattr(view, "ingests", False)) and not reads  # what the view does not have is a 405
         if request.auth.scope == ApiToken.Scope.READ:
             return request.method in SAFE_METHODS
         return request.auth.scope == ApiToken.Scope.WRITE
@@ -70,3 +71,27 @@ class Administers(SeesEverything):
         if not super().has_permission(request, view):
             return False
         return request.method in SAFE_METHODS or Grant.Role.ADMIN in roles_of(request.user)
+
+
+class Proposes(SeesEverything):
+    """Those who see everything may read; an analyst or finance may propose (CONTRACTS 7: prices, agreements, invoices)."""
+
+    message = "Reading this needs the role analyst, finance, admin or auditor; proposing, analyst or finance."
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        """By the grants of the user, read afresh."""
+        if not super().has_permission(request, view):
+            return False
+        return request.method in SAFE_METHODS or bool(roles_of(request.user) & {Grant.Role.ANALYST, Grant.Role.FINANCE})
+
+
+class Approves(SeesEverything):
+    """Those who see everything may read; finance decides, and never on what it prepared itself (finops.approvals)."""
+
+    message = "Reading this needs the role analyst, finance, admin or auditor; deciding, finance."
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        """By the grants of the user, read afresh."""
+        if not super().has_permission(request, view):
+            return False
+        return request.method in SAFE_METHODS or Grant.Role.FINANCE in roles_of(request.user)

@@ -19,7 +19,7 @@ _KEY: dict[str, Any] = {
     "last_used_at": serializers.DateTimeField(allow_null=True),
 }
 _FIELDS: dict[str, Any] = {
-    "name": serializers.CharField(allow_null=True, help_text="Null: imported or sent, without a connection."),
+    "name": serializers.CharField(help_text="Of the connection; its kind where the way is `file`, without one."),
     "kind": serializers.CharField(),
     "layer": serializers.CharField(allow_blank=True, help_text="Where its figures stand in the layers of truth."),
     "way": serializers.ChoiceField(["file", *Connection.Way.values]),

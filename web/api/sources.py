@@ -45,7 +45,9 @@ class SourcesView(Resource):
         },
     )  # fmt: skip
     def get(self, request: Request) -> Response:
-        """Connections by name, then accounts whose records were imported or sent without one."""
+        """Connections by name, then accounts whose records were imported or sent without one: they have the name of
+        their kind, `way` is `file`, and there is no address of their own.
+        """
         cursors.known_only(request, ("limit", "cursor"))
         limit = cursors.limit_of(request)
         place = cursors.place_of(request, [str, str, str])
@@ -180,7 +182,7 @@ def described(status: Status) -> dict[str, Any]:
     complete, days = status.complete_days()
     key = item.credential if item else None
     return {
-        "name": item.name if item else None, "kind": status.kind, "layer": source.layer if source else "",
+        "name": status.name or status.kind, "kind": status.kind, "layer": source.layer if source else "",
         "way": status.way, "account": status.account, "state": status.state, "running": status.is_running,
         "last_ok_at": item.last_ok_at if item else status.last_done_at,
         "last_tried_at": item.last_tried_at if item else None, "next_due_at": item.next_due_at if item else None,

@@ -4,11 +4,16 @@ from django.contrib.auth.decorators import login_required
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from web.api import agreements
+from web.api.approvals import ApprovalsView, DecisionView
 from web.api.cost_centres import CostCentresView, TeamsView
 from web.api.costs import CostsView
 from web.api.events import EventsView
 from web.api.health import DataHealthView
+from web.api.invoices import InvoicesView, InvoiceView
 from web.api.permissions import WithinTokenScope
+from web.api.prices import PricesView
+from web.api.reconciliations import ReconciliationLineView, ReconciliationsView, ReconciliationView
 from web.api.runs import QuarantineView, RunsView
 from web.api.sources import SourcesView, SourceView, SyncView
 
@@ -23,6 +28,22 @@ urlpatterns = [
     path("api/v1/sources", SourcesView.as_view(), name="api-sources"),
     path("api/v1/sources/<slug:name>", SourceView.as_view(), name="api-source"),
     path("api/v1/sources/<slug:name>/sync", SyncView.as_view(), name="api-source-sync"),
+    path("api/v1/contracts", agreements.of("contracts", "Contracts").as_view(), name="api-contracts"),
+    path("api/v1/commitments", agreements.of("commitments", "Commitments").as_view(), name="api-commitments"),
+    path("api/v1/capacity", agreements.of("capacity", "Own capacity").as_view(), name="api-capacity"),
+    path("api/v1/other-charges", agreements.of("other_charges", "Other charges").as_view(), name="api-other-charges"),
+    path("api/v1/prices", PricesView.as_view(), name="api-prices"),
+    path("api/v1/approvals", ApprovalsView.as_view(), name="api-approvals"),
+    path("api/v1/approvals/<int:number>/decision", DecisionView.as_view(), name="api-approval-decision"),
+    path("api/v1/invoices", InvoicesView.as_view(), name="api-invoices"),
+    path("api/v1/invoices/<int:number>", InvoiceView.as_view(), name="api-invoice"),
+    path("api/v1/reconciliations", ReconciliationsView.as_view(), name="api-reconciliations"),
+    path("api/v1/reconciliations/<int:run>", ReconciliationView.as_view(), name="api-reconciliation"),
+    path(
+        "api/v1/reconciliations/<int:run>/lines/<int:line>",
+        ReconciliationLineView.as_view(),
+        name="api-reconciliation-line",
+    ),
     path("api/v1/data-health", DataHealthView.as_view(), name="api-data-health"),
     path("api/v1/runs", RunsView.as_view(), name="api-runs"),
     path("api/v1/quarantine", QuarantineView.as_view(), name="api-quarantine"),

@@ -14,7 +14,7 @@ from finops.frames import require_columns
 from finops.money import require_money, total
 
 ZERO = Decimal(0)
-COUNTS = ("Requests", "Queries", "x_Tokens", "x_UnpricedTokens", "x_EstimatedQueries")
+COUNTS = ("Requests", "Queries", "x_Tokens", "x_UnpricedTokens", "x_EstimatedQueries", "x_BillPricedTokens")
 OTHER = "Other"
 
 
@@ -50,6 +50,7 @@ class Totals:
     tokens: int = 0
     unpriced_tokens: int = 0
     estimated_queries: int = 0
+    bill_priced_tokens: int = 0  # without a price, and a bill states their money
 
     @property
     def per_query(self) -> Decimal | None:
@@ -76,10 +77,8 @@ def totals(frame: pd.DataFrame, column: str) -> Totals:
     """Add up a frame of costs."""
     require_columns(frame, [column, *COUNTS], name="costs")
     require_money(frame, [column, "x_UnpricedEstimate"])
-    requests, queries, tokens, unpriced, estimated = (int(frame[name].sum()) for name in COUNTS)
-    return Totals(
-        total(frame[column]), total(frame["x_UnpricedEstimate"]), requests, queries, tokens, unpriced, estimated
-    )
+    counts = (int(frame[name].sum()) for name in COUNTS)
+    return Totals(total(frame[column]), total(frame["x_UnpricedEstimate"]), *counts)
 
 
 def lines(now: pd.DataFrame, before: pd.DataFrame, key: str, column: str) -> list[Line]:

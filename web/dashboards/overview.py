@@ -69,7 +69,7 @@ def cards(facts: Facts) -> Component:
             _unallocated(facts, whole.cost),
             blocks.card(
                 "Unpriced", formats.money_short(whole.unpriced_estimate, currency),
-                f"for {formats.count(unpriced)} tokens" if unpriced else "every token has a price",
+                _unpriced_note(unpriced, whole.bill_priced_tokens),
                 exact=f"{formats.money(whole.unpriced_estimate, currency)} for {formats.whole(unpriced)} tokens",
                 mark=blocks.chip("estimated") if unpriced else None,
             ),
@@ -88,6 +88,12 @@ def cards(facts: Facts) -> Component:
         ],
         className="cards",
     )  # fmt: skip
+
+
+def _unpriced_note(unpriced: int, by_bill: int) -> str:
+    note = f"for {formats.count(unpriced)} tokens" if unpriced else "" if by_bill else "every token has a price"
+    billed = f"{formats.count(by_bill)} tokens priced by the bill" if by_bill else ""
+    return " \u00b7 ".join(text for text in (note, billed) if text)
 
 
 def why(facts: Facts) -> Component:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any
 
+from openpyxl.utils import get_column_letter
+
 from allocation.statement_selectors import Line
 from web.exports.sheets import Layout, Page
 from web.exports.statement_facts import Facts
@@ -22,7 +24,7 @@ COLUMNS = (
     ("x_PricingUnit", "count", 13, "pricing_unit"), ("BillingCurrency", "text", 16, "currency"),
     ("ListCost", "exact", 16, "list_cost"), ("ContractedCost", "exact", 16, "contracted_cost"),
     ("EffectiveCost", "exact", 16, "effective_cost"), ("x_EffectiveCostExact", "digits", 24, None),
-    ("x_Provenance", "text", 15, "provenance"), ("x_Rule", "text", 12, "rule"),
+    ("x_Provenance", "text", 15, "provenance"), ("x_Cause", "text", 20, "cause"), ("x_Rule", "text", 12, "rule"),
     ("x_UnpricedEstimate", "exact", 16, "unpriced_estimate"),
 )  # fmt: skip
 SUMMED = ("ListCost", "ContractedCost", "EffectiveCost", "x_UnpricedEstimate")
@@ -99,7 +101,7 @@ def _page(book: Any, facts: Facts, result: Result, full: Page | None) -> Page:
 
 
 def _filter(page: Page) -> None:
-    page.sheet.auto_filter.ref = f"A1:U{max(page.rows, 2)}"
+    page.sheet.auto_filter.ref = f"A1:{get_column_letter(len(COLUMNS))}{max(page.rows, 2)}"
 
 
 def _values(line: Line) -> list[Any]:

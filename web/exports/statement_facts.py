@@ -44,6 +44,8 @@ class Currency:
     unallocated: Decimal
     unpriced_estimate: Decimal
     unpriced_tokens: int
+    bill_priced_tokens: int
+    causes: list[tuple[str, int, Decimal]]  # cause, lines, exact cost
     estimated_queries: int
 
 
@@ -129,6 +131,8 @@ def _currency(scope: Scope, period: Period, currency: str) -> Currency:
         unallocated=sum((part.charged for part in parts if part.key[0] is None), Decimal(0)),
         unpriced_estimate=total(now["x_UnpricedEstimate"]) if len(now) else Decimal(0),
         unpriced_tokens=sum(now["x_UnpricedTokens"].tolist()),
+        bill_priced_tokens=sum(now["x_BillPricedTokens"].tolist()),
+        causes=statement_selectors.by_cause(scope, period, currency),
         estimated_queries=sum(now["x_EstimatedQueries"].tolist()),
     )  # fmt: skip
 

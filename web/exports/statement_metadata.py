@@ -52,7 +52,7 @@ def _facts(facts: Facts, result: Result) -> list[tuple[str, Any, str]]:
         ("Hashed form", "per row: fields in the order of Line, 0x1F between, amounts with 12 decimals, LF; UTF-8", ""),
         (
             "Order of Detail",
-            "date, cost centre, team, SKU, tier, class, unit, currency, provenance, rule, amounts; by bytes",
+            "date, cost centre, team, SKU, tier, class, unit, currency, provenance, cause, rule, amounts; by bytes",
             "",
         ),
     ]

@@ -16,7 +16,7 @@ _COLUMNS = (
 )  # fmt: skip
 _READ = (
     "x_Team", "x_Model", "x_QueryTier", "x_Tokens", "Requests", "Queries", "EffectiveCost", "x_UnpricedTokens",
-    "x_UnpricedEstimate",
+    "x_UnpricedEstimate", "x_BillPricedTokens",
 )  # fmt: skip
 _HEADER_ROW = 4
 
@@ -44,11 +44,11 @@ def write(sheet: Any, facts: Facts, owner: Owner) -> None:
 def _lines(page: Page, lines: OwnerLines) -> None:
     kinds = _kinds(lines.currency)
     rows = zip(lines.charged, *(list(lines.frame[name]) for name in _READ), strict=True)
-    for charged, team, model, tier, tokens, requests, queries, cost, unpriced, estimate in rows:
+    for charged, team, model, tier, tokens, requests, queries, cost, unpriced, estimate, billed in rows:
         styles = [*kinds[:2], f"tier {tier}" if tier in TIERS else "text", *kinds[3:]]
         counts = [int(tokens), int(requests), int(queries)]
         costs = (
-            [None, None] if tokens and tokens == unpriced else [cost, charged]
+            [None, None] if tokens and tokens == unpriced + billed else [cost, charged]
         )  # no price is no cost, not a cost of 0
         page.row([team, model, tier, lines.currency, *counts, *costs, int(unpriced), estimate], styles)
 

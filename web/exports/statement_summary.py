@@ -9,6 +9,7 @@ from finops.focus import TIERS
 from web.exports.sheets import Layout, Page, money_style
 from web.exports.statement_detail import Result
 from web.exports.statement_facts import Currency, Facts, Part
+from web.layers_seen import CAUSES
 
 _WIDTHS = (35, 42, 11, 17, 9, 17, 17, 14, 14)
 _LINES_OF_ONE_PAGE = 45
@@ -17,7 +18,9 @@ _NOTE_WIDTH = 230
 
 def write(sheet: Any, facts: Facts, result: Result) -> None:
     """Fill the sheet."""
-    lines = sum(len(money.parts) + len(money.tiers) + len(money.models) for money in facts.currencies)
+    lines = sum(
+        len(money.parts) + len(money.tiers) + len(money.models) + len(money.causes) for money in facts.currencies
+    )
     footer = f"Statement {facts.period}: Summary"
     page = Page(sheet, Layout(_WIDTHS, footer, facts.stamp, one_page=lines <= _LINES_OF_ONE_PAGE))
     page.line(f"Statement of AI inference cost, {facts.period.start:%B %Y}", "title", 26)
@@ -53,6 +56,8 @@ def _currency(page: Page, facts: Facts, money: Currency) -> None:
     page.gap()
     _unpriced(page, money)
     page.gap()
+    if money.causes:
+        _causes(page, money)
     page.line(f"By query tier, {money.currency}", "section", 20)
     _head(page, "Tier", "", money)
     for part in money.tiers:
@@ -80,6 +85,22 @@ def _unpriced(page: Page, money: Currency) -> None:
     words = ["Usage that no price fits", "dearest price of its provider and class"] if there else ["none", None]
     values = [*words, money.currency, money.unpriced_estimate, None, money.unpriced_tokens, None, None, None]
     page.row(values, ["unpriced", *kinds[1:]])
+    if money.bill_priced_tokens:
+        words = ["Usage that no price fits", "a bill states its money, in lines of their own"]
+        page.row(
+            [*words, money.currency, None, None, money.bill_priced_tokens, None, None, None], ["unpriced", *kinds[1:]]
+        )
+
+
+def _causes(page: Page, money: Currency) -> None:
+    """What a controller asks first: which of the charges rest on one system alone, or differ between two."""
+    page.line(f"Part of the total that systems tell differently, by cause, {money.currency}", "section", 20)
+    kinds = ("text", "text", "text", "exact", "text", "count", "text", "text", "text")
+    names = ("Cause", "Meaning", "Currency", "EffectiveCost", "", "Lines", "", "", "")
+    page.head(list(zip(names, kinds, strict=True)))
+    for cause, lines, cost in money.causes:
+        page.row([cause, CAUSES.get(cause, ""), money.currency, cost, None, lines, None, None, None], kinds)
+    page.gap()
 
 
 def _head(page: Page, first: str, second: str, money: Currency) -> None:
@@ -128,9 +149,10 @@ _METHOD = (
     "what is left goes to the largest remainders (ties in the order of the codes), so that the parts add up to the "
     "total. Each table cuts the same total. Exact amounts with 12 decimals are in Detail.",
     "EffectiveCost is computed: quantity of each token class x the dated price in force, rounded half-even once at 12 "
-    "decimals; where a provider's complete cost report differs, the difference is a line of its own, without a tier. It is "
-    "not yet reconciled with invoices.",
+    "decimals; where a provider's complete cost report differs, the difference is a line of its own, without a tier and with "
+    "its cause (x_Cause in Detail). It is not yet reconciled with invoices.",
     "Unallocated cost belongs to no cost centre because no rule holds; it is part of the total. Usage without a price "
-    "has no cost and is in no total; its estimate takes the dearest live price of the same provider and class.",
+    "has no cost and is in no total; its estimate takes the dearest live price of the same provider and class. Where a bill "
+    "states its money there is no estimate: the bill's line is in the total.",
     "Days are the provider's billing days (UTC unless it bills otherwise). Totals never mix currencies.",
 )

@@ -37,6 +37,23 @@ def for_admins(view: View) -> View:
     return guarded
 
 
+def for_finance(view: View) -> View:
+    """Finance alone: who decides on money and keeps its reconciliation."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *given: Any, **named: Any) -> HttpResponse:
+        if not is_finance(request):
+            raise PermissionDenied
+        return view(request, *given, **named)
+
+    return guarded
+
+
+def is_finance(request: HttpRequest) -> bool:
+    """Whether the reader may decide on money; nobody decides on what they prepared (finops.approvals)."""
+    return Grant.Role.FINANCE in roles_of(request.user)
+
+
 def is_admin(request: HttpRequest) -> bool:
     """Whether the reader may change sources."""
     return Grant.Role.ADMIN in roles_of(request.user)

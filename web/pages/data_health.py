@@ -28,8 +28,8 @@ def page(request: HttpRequest) -> HttpResponse:
     """Everything on one page; ?month= chooses the month of the money."""
     try:
         facts = data_health.read(timezone.now(), request.GET.get("month", ""))
-    except PeriodError:
-        return redirect("data-health")
+    except PeriodError as wrong:
+        return render(request, "400.html", {"wrong": f"month: {wrong}", "back": "data-health"}, status=400)
     connected = [status for status in facts.sources if status.connection and status.connection.enabled]
     share = (facts.unallocated / facts.cost) if facts.cost else None
     context = {

@@ -27,6 +27,7 @@ CHECKS = {
     "dedup_and_cursor": "Every event counts once",
     "no_orphans": "Every fact belongs to a run and a key that exist",
     "layers_not_summed": "No spend counts twice because two systems report it",
+    "ruled_tokens": "Tokens and requests are those of the system that rules the day",
     "cube_equals_facts": "Daily figures add up to the single calls",
     "ratings_reproduce": "Costs are quantities times the prices in force",
     "runs_add_up": "What was read was stored, known, rejected or no usage",

@@ -13,6 +13,7 @@ from allocation.calc.layers import (
     Usage,
     Who,
     account_groups,
+    by_precedence,
     explained,
     prorated,
     provider_outcomes,
@@ -65,8 +66,9 @@ def usage(layer: str, **given: Any) -> st.SearchStrategy[Usage]:
     fixed: dict[str, Any] = {"group": "", "provider": "openai", "operation": "chat"} | given
     return st.builds(
         Usage, layer=st.just(layer), model=st.sampled_from(["m1", "m2", ""]),
-        price_class=st.sampled_from(["input_uncached", "output_visible", "output_reasoning"]),
+        price_class=st.sampled_from(["input_uncached", "output_visible", "output_reasoning", "requests"]),
         scope=st.sampled_from(["tokens.standard", "tokens.batch"]), who=who, quantity=counts,
+        source=st.sampled_from(["a", "b"]) if layer == "provider_usage" else st.just("c"),
         **{name: st.just(value) for name, value in fixed.items()},
     )  # fmt: skip
 
@@ -75,27 +77,69 @@ layers = st.sampled_from(["gateway", "trace", "meter", "provider_usage"]).flatma
 
 
 @given(st.lists(layers, max_size=10), st.booleans())
-def test_where_the_provider_rules_quantities_are_its_own_and_elsewhere_at_least_what_anyone_states(
+def test_where_a_provider_rules_quantities_are_its_own_and_elsewhere_at_least_what_anyone_states(
     rows: list[Usage], batch_is_whole: bool
 ) -> None:
     whole = {"tokens.standard"} | ({"tokens.batch"} if batch_is_whole else set())
-    outcomes = provider_outcomes(rows, [row.quantity for row in rows], lambda *place: place[2] in whole)
-    if not any(row.layer == "provider_usage" for row in rows) or not any(
-        row.layer != "provider_usage" and row.quantity for row in rows
-    ):
-        return
-    total, stated, below = defaultdict[Any, Decimal](D), defaultdict[Any, Decimal](D), defaultdict[Any, Decimal](D)
+
+    def ruled(*place: str) -> bool:
+        return place[2] in whole
+
+    outcomes = provider_outcomes(rows, [row.quantity for row in rows], ruled)
+    leads = by_precedence(rows, ruled)[-1:]
+    total: dict[Any, Decimal] = defaultdict(D)
+    stated: dict[Any, dict[str, Decimal]] = defaultdict(lambda: defaultdict(D))
     for row, outcome in zip(rows, outcomes, strict=True):
         cell = (row.scope, row.price_class[:5])
         total[cell] += row.quantity - outcome.explained + outcome.exceeds
-        (stated if row.layer == "provider_usage" else below)[cell] += row.quantity
+        stated[cell][row.source] += row.quantity
         assert row.quantity - outcome.explained >= 0
         assert outcome.exceeds <= 0
     for cell, amount in total.items():
-        if cell[0] in whole:
-            assert amount == stated[cell]
-        else:
-            assert max(stated[cell], below[cell]) <= amount <= stated[cell] + below[cell]
+        of = stated[cell]
+        counted = cell[1] != "reque" or any(of[lead] for lead in leads)
+        if leads and cell[0] in whole and counted:
+            assert amount == of[leads[0]]
+        elif cell[1] != "reque":
+            assert max(of.values()) <= amount <= sum(of.values())
+
+
+def usage_of(source: str, quantity: int, price_class: str = "input_uncached") -> Usage:
+    return row("provider_usage", quantity, source=source, price_class=price_class)
+
+
+def test_of_two_sources_of_provider_usage_the_one_that_states_the_day_whole_leads_and_else_the_one_that_states_more() -> (
+    None
+):
+    rows = [usage_of("a", 9), usage_of("b", 7), usage_of("b", 50, "requests")]
+    assert by_precedence(rows, lambda *_place: False) == ["b", "a"]
+    assert by_precedence(rows, lambda *_place: True) == ["b", "a"]
+    assert by_precedence(rows, lambda *place: place[4] == "b") == ["a", "b"]
+
+
+def test_two_sources_of_provider_usage_are_the_same_calls() -> None:
+    rows = [row("gateway", 60), usage_of("a", 90), usage_of("b", 100)]
+    outcomes = provider_outcomes(rows, [D(60), D(90), D(100)], lambda *place: place[4] == "b")
+    # a adds 30 that the gateway has not seen, b the 10 that neither has: 60 + 30 + 10 = 100.
+    assert [outcome.explained for outcome in outcomes] == [0, 60, 90]
+    outcomes = provider_outcomes(rows, [D(60), D(90), D(100)], lambda *place: place[4] == "a")
+    # a rules and states 90: of b's 100 the gateway explains 60, and the 10 too many are taken back.
+    assert [(outcome.explained, outcome.exceeds) for outcome in outcomes] == [(0, 0), (90, -10), (60, 0)]
+
+
+def test_requests_are_the_providers_where_it_counts_them_and_else_those_below() -> None:
+    def charged(stated: int) -> Decimal:
+        rows = [
+            row("gateway", 1_000), row("gateway", 12, price_class="requests"),
+            row("provider_usage", 1_100), row("provider_usage", stated, price_class="requests"),
+        ]  # fmt: skip
+        outcomes = provider_outcomes(rows, [each.quantity for each in rows], lambda *_place: True)
+        pairs = list(zip(rows, outcomes, strict=True))[1::2]
+        return sum((each.quantity - out.explained + out.exceeds for each, out in pairs), ZERO)
+
+    assert charged(10) == 10  # 12 - 2
+    assert charged(15) == 15
+    assert charged(0) == 12  # Anthropic's report has no count of requests
 
 
 @given(st.lists(st.tuples(layers, st.integers(0, 1), st.booleans()), max_size=10))

@@ -13,6 +13,7 @@ import pyarrow as pa
 from finops.tokens import ALL_INPUT_CLASSES, ALL_OUTPUT_CLASSES, TOKEN_CLASSES
 from ingest.calc.book import PriceBook
 from ingest.calc.overrides import overrides
+from ingest.calc.price_excess import FILL_ORDER
 from ingest.calc.prices import read_builtin
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -52,7 +53,10 @@ def rated(prices, requests):
         [one * sum(r.get(name, 0) for name in ALL_INPUT_CLASSES) for one, r in zip(one_call, requests, strict=True)],
         dtype=np.int64,
     )
-    slots = prices.slots(model, at, context)
+    sums = np.array([[r.get(name, 0) for name in FILL_ORDER] for r in requests], dtype=np.int64)
+    calls = np.array([r.get("requests", 1) for r in requests], dtype=np.int64)
+    slots = prices.slots(model, at, context, inputs=lambda rows: (sums[rows], calls[rows]))
+    columns |= {"requests": pa.array(calls)} if any("requests" in r for r in requests) or not prices.all_whole else {}
     columns |= {name: pa.array([r.get(name) for r in requests], pa.int64()) for name in TOKEN_CLASSES}
     columns |= slots._asdict() | {
         "charge_date": pa.array([r.get("at", MIDSUMMER).astimezone(UTC).date() for r in requests], pa.date32()),

@@ -5,16 +5,19 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from allocation.comparison import compare
+from allocation.costing.terms import rate_anew
 from allocation.derived import refresh
 from finops.periods import Period, PeriodError
 from ingest.selectors import days_with_facts
-from ingest.services import mark_days
 from web.management.base import LedgerCommand, WrongUse, day
 from web.management.difference import say
 
 
 class Command(LedgerCommand):
-    """Rates the days anew, rebuilding slots from the facts; with ``--dry-run`` only shows who pays what more or less."""
+    """Rates the cube of the days anew (loading prices rebuilt the slots that need it from the facts).
+
+    With ``--dry-run`` it only shows who pays what more or less, and why.
+    """
 
     help = "Price usage again with the book as it is now."
 
@@ -32,7 +35,7 @@ class Command(LedgerCommand):
         days, dry = days_with_facts(period), options["dry_run"]
 
         def change() -> None:
-            mark_days(days)
+            rate_anew(days)
             refresh()
 
         rows = compare(period, change, dry_run=dry)

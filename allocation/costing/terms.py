@@ -1,0 +1,74 @@
+"""The agreements in force, by kind, and how a document becomes them."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from django.db import transaction
+
+from allocation.models import Charge, TermsVersion
+from finops import audit
+from finops.models import SiteMark
+from ingest.models import RATE_ANEW, DirtySlice, FactDay
+
+CHARGED = "agreements"  # the mark that says until which day they are charged
+Parse = Callable[[Any], Any]
+
+
+class TermsError(ValueError):
+    """A document of agreements cannot be used; the message names the entry and the field."""
+
+
+@transaction.atomic
+def load(kind: str, document: Any, parse: Parse, *, actor: str) -> TermsVersion:
+    """Make a document the version in force of its kind, and mark every day to be charged anew. Raises TermsError.
+
+    The same content again is the version it was. ``parse`` (of the kind's calc module) refuses what cannot be used.
+    """
+    text = json.dumps(document, sort_keys=True, default=str)
+    written = json.loads(text)
+    parse(written)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    versions = TermsVersion.objects.filter(kind=kind).order_by("-number")
+    newest = versions.first()
+    if newest is not None and newest.live and newest.content_hash == digest:
+        return newest
+    versions.filter(live=True).update(live=False)
+    version = TermsVersion.objects.create(
+        kind=kind, number=newest.number + 1 if newest else 1, content_hash=digest, document=written,
+        loaded_by=actor[:150],
+    )  # fmt: skip
+    audit.record(action=f"{kind}.load", actor=actor, subject=f"v{version.number}", details={"sha256": digest})
+    SiteMark.objects.filter(name=CHARGED).delete()  # days without usage are charged from its beginning
+    charge_anew()
+    return version
+
+
+def in_force(kind: str, parse: Parse) -> Any:
+    """What ``parse`` makes of the live document of a kind; of an empty list where there is none."""
+    live = TermsVersion.objects.filter(kind=kind, live=True).values_list("content_hash", flat=True).first()
+    return _parsed(kind, live, parse)
+
+
+@lru_cache(maxsize=16)  # by content: a version that is rolled back gives its number to the next one
+def _parsed(kind: str, content_hash: str | None, parse: Parse) -> Any:
+    if content_hash is None:
+        return parse([])
+    return parse(TermsVersion.objects.filter(kind=kind, content_hash=content_hash).latest("number").document)
+
+
+def charge_anew() -> None:
+    """Mark every day that has usage or charges, also those that only an agreement before charged."""
+    rate_anew(
+        day
+        for rows in (FactDay.objects, Charge.objects)
+        for day in rows.values_list("charge_date", flat=True).distinct()
+    )
+
+
+def rate_anew(days: Iterable[date]) -> None:
+    """Mark days to be rated and charged anew from the cube as it stands."""
+    DirtySlice.objects.bulk_create([DirtySlice(charge_date=day, usage_key_id=RATE_ANEW) for day in sorted(set(days))])

@@ -1,0 +1,86 @@
+"""Re-rating a month without per-request conditions, against the ingest of the same events in the same run.
+
+``python -m tests.bench.rerate [--lines 300000]``. Prints the seconds of ingest and of re-rating after every price changed,
+their ratio, what of it is money (ratings, charges, allocation) and what the distribution of cost per query. The result is
+checked first: the cost doubles when every price does.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+from unittest import mock
+
+from tests.bench import payloads
+
+PLAIN = [("openai", "gpt-4o-mini"), ("openai", "gpt-4o"), ("openai", "gpt-5"), ("openai", "gpt-5-mini")]
+BOOK = '- {{provider: openai, model: "gpt-*", prices: {{input: "{}", cache_read: "{}", output: "{}"}}}}\n'
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--lines", type=int, default=300_000)
+    options.add_argument("--days", type=int, default=15)
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        _run(Path(folder), given.lines, given.days)
+
+
+def _run(folder: Path, lines: int, days: int) -> None:
+    from finops.database import embedded
+
+    os.environ["FINOPS_DATA_DIR"] = str(folder / "data")
+    os.environ["DATABASE_URL"] = embedded.ensure_running(folder / "data").url
+    os.environ["DJANGO_SETTINGS_MODULE"] = "finops.settings"
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+    from django.db.models import Sum
+
+    from allocation import derived
+    from allocation.models import Charge
+    from allocation.policies import load_default
+    from ingest.prices import load_overrides
+    from ingest.services import Import, ingest_file
+
+    call_command("migrate", verbosity=0)
+    load_default(actor="bench")
+    book = folder / "prices.yaml"
+    book.write_text(BOOK.format("1.25", "0.125", "10"))
+    load_overrides(book, actor="bench")
+    with mock.patch.object(payloads, "MODELS", PLAIN):
+        path = payloads.write(folder / "month.jsonl", lines, days=days)
+    begin = time.perf_counter()
+    ingest_file(Import(path, "litellm"))
+    derived.refresh()
+    ingest = time.perf_counter() - begin
+    cost = Charge.objects.aggregate(cost=Sum("list_cost"))["cost"]
+
+    book.write_text(BOOK.format("2.50", "0.250", "20"))
+    load_overrides(book, actor="bench")
+    spent = [0.0]
+    distribution = derived._replace_query_costs
+
+    def timed(*args: object, **named: object) -> None:
+        start = time.perf_counter()
+        distribution(*args, **named)  # type: ignore[arg-type]
+        spent[0] += time.perf_counter() - start
+
+    begin = time.perf_counter()
+    with mock.patch.object(derived, "_replace_query_costs", timed):
+        derived.refresh()
+    total = time.perf_counter() - begin
+    doubled = Charge.objects.aggregate(cost=Sum("list_cost"))["cost"]
+    assert doubled == 2 * cost, (cost, doubled)
+    print(f"checked: {cost} USD, {doubled} at twice the prices")
+    print(f"ingest of {lines:,} events over {days} days, with all that is derived {ingest:>8.2f} s")
+    print(f"re-rating, all                                            {total:>8.2f} s   {total / ingest:.1%}")
+    money = total - spent[0]
+    print(f"  ratings, charges, allocation                            {money:>8.2f} s   {money / ingest:.1%}")
+    print(f"  distribution of cost per query                          {spent[0]:>8.2f} s   {spent[0] / ingest:.1%}")
+
+
+if __name__ == "__main__":
+    main()
