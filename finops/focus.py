@@ -69,3 +69,10 @@ SPEC_COLUMNS = frozenset(
 )  # fmt: skip
 
 TIERS = ("simple", "moderate", "complex", "research")
+
+# Providers by the names under which they sell; others by their code. ingest.calc.focus_lines reads them back.
+PROVIDER_NAMES = {
+    "anthropic": "Anthropic", "aws": "AWS", "azure": "Microsoft", "cohere": "Cohere", "deepseek": "DeepSeek",
+    "google": "Google Cloud", "groq": "Groq", "mistral": "Mistral", "openai": "OpenAI", "openrouter": "OpenRouter",
+    "oracle": "Oracle",
+}  # fmt: skip

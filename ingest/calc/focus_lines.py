@@ -231,6 +231,8 @@ def _issuers_meter(row: Row, provider: str | None) -> Meter:
 
 def _quantity(row: Row, reading: Reading, meter: Meter) -> Row:
     consumed, unit = reading.amount(row, "ConsumedQuantity"), text_of(row, "ConsumedUnit")
+    if consumed is None and "x_Quantity" in row:  # of our own files, where FOCUS counts no consumption
+        consumed, unit = reading.amount(row, "x_Quantity"), text_of(row, "x_QuantityUnit")
     if meter.price_class not in TOKEN_CLASSES:
         return counted(meter, consumed, None, unit)
     if (block := token_block(unit)) is not None:
