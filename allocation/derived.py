@@ -227,17 +227,18 @@ def _allocate_day(day: date, dimensions: dict[int, dict[str, Any]], *, layered: 
     shared = {
         name: assigning.shares(pa.array(charge[name], money), parts) for name in ("consumed_quantity", *assigning.COSTS)
     }
-    copy_rows(
-        "allocated_cost",
-        ("charge_id", "charge_date", "part", "rule_id", "cost_centre_id", "team_id", "quantity", *assigning.COSTS),
-        zip(
-            (charge["id"][row] for row in parts.row), [day] * len(parts.row), parts.part.tolist(),
-            (book.rule_ids.get(rule) for rule in parts.rule),
-            (book.cost_centres.get(code) for code in parts.cost_centre),
-            (book.teams.get(pair) for pair in zip(parts.cost_centre, parts.team, strict=True)),
-            *(column.to_pylist() for column in shared.values()), strict=True,
-        ),
-    )  # fmt: skip
+    bearers = {
+        "rule_id": [book.rule_ids.get(rule) for rule in parts.rule],
+        "cost_centre_id": [book.cost_centres.get(code) for code in parts.cost_centre],
+        "team_id": [book.teams.get(pair) for pair in zip(parts.cost_centre, parts.team, strict=True)],
+    }
+    allocated = {
+        "charge_id": pa.array(charge["id"], pa.int64()).take(pa.array(parts.row)),
+        "charge_date": pa.repeat(pa.scalar(day), len(parts.row)), "part": pa.array(parts.part),
+        **{name: pa.array(values, pa.int64()) for name, values in bearers.items()},
+        "quantity": shared["consumed_quantity"], **{name: shared[name] for name in assigning.COSTS},
+    }  # fmt: skip
+    copy_table("allocated_cost", list(allocated), pa.table(allocated))
     table = cost_daily(charge, parts, shared, counts, assignment, dimensions)
     copy_rows(
         "cost_daily",

@@ -172,8 +172,18 @@ def dedup_and_cursor() -> Check:
 
 
 def no_orphans() -> Check:
-    """Facts point to keys, slots and runs that exist."""
-    return Check("no_orphans", 5, checked=facts.count_facts()).found(facts.orphans())
+    """Facts point to keys, slots and runs that exist; shares of charges to charges and to who bears them."""
+    check = Check("no_orphans", 5, checked=facts.count_facts() + _count("allocated_cost"))
+    check.found(facts.orphans())
+    return check.found(
+        _rows(
+            "SELECT a.charge_date, 'allocated_cost', a.id FROM allocated_cost a LEFT JOIN charge c ON c.id = a.charge_id "
+            "LEFT JOIN allocation_costcentre o ON o.id = a.cost_centre_id LEFT JOIN allocation_team t ON t.id = a.team_id "
+            "LEFT JOIN allocation_allocationrule r ON r.id = a.rule_id WHERE c.id IS NULL "
+            "OR (a.cost_centre_id IS NOT NULL AND o.id IS NULL) OR (a.team_id IS NOT NULL AND t.id IS NULL) "
+            "OR (a.rule_id IS NOT NULL AND r.id IS NULL) ORDER BY 1, 3"
+        )
+    )
 
 
 def layers_not_summed() -> Check:

@@ -36,15 +36,14 @@ def parts(
 
     ``owners``: (cost centre, team) that bears a charge whatever the rules say; ('', ''): the rules say.
     """
-    found: list[tuple[Rule | None, tuple[Target, ...]]] = [
-        (assignment[int(key)], targets_of(assignment[int(key)])) for key in key_ids
-    ]
+    of_key = {key: (assignment[key], targets_of(assignment[key])) for key in set(key_ids)}
+    found: list[tuple[Rule | None, tuple[Target, ...]]] = [of_key[key] for key in key_ids]
     for at, (cost_centre, team) in enumerate(owners or ()):
         if cost_centre:
             found[at] = (None, (Target(cost_centre, team, Decimal(1)),))
     sizes = np.array([len(targets) for _, targets in found], dtype=np.int64)
     row = np.repeat(np.arange(len(found)), sizes)
-    part = np.concatenate([np.arange(size) for size in sizes]) if len(sizes) else np.array([], dtype=np.int64)
+    part = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     flat = [(rule.rule if rule else "", target) for rule, targets in found for target in targets]
     return Parts(
         row, part, [rule for rule, _ in flat], [t.cost_centre for _, t in flat], [t.team for _, t in flat],

@@ -120,6 +120,12 @@ def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
             "2026-09-08 ",
         ),
         (
+            "no_orphans",
+            "UPDATE allocated_cost SET cost_centre_id = NULL, team_id = 999 WHERE id = (SELECT min(id) FROM allocated_cost "
+            "WHERE cost_centre_id IS NULL)",
+            "allocated_cost ",
+        ),
+        (
             "layers_not_summed",
             "UPDATE ingest_usagekey SET layer = 'trace' WHERE id = (SELECT min(id) FROM ingest_usagekey)",
             "gateway + trace",
