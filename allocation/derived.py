@@ -39,6 +39,7 @@ from ingest.selectors import key_dimensions, price_book
 
 _LOCK = 0x52454652  # "REFR": one refresher at a time
 _ROUNDS = 5  # a call matched across midnight derives the day beside it again, a blended rate its whole month
+_WHOLE = Fraction(1)
 LAYER_SHARE_COLUMNS = (
     "charge_date", "usage_key_id", "tier", "tier_estimated", "rate_slot_id", "price_class", "part", "cause", "quantity",
     "list_cost",
@@ -274,8 +275,9 @@ def _replace_query_costs(day: date, dimensions: dict[int, dict[str, Any]], *, la
     assignment = assign(dimensions, book.rules, day)
     kept = layer_changes.kept_queries(day) if layered else {}
     for key, rule, number, all_queries, all_cost in rows:
-        part = kept.get((key, tiers[rule]), Fraction(1))
-        queries, cost = round(all_queries * part), all_cost * part.numerator / part.denominator
+        queries, cost = all_queries, all_cost
+        if (part := kept.get((key, tiers[rule]), _WHOLE)) is not _WHOLE:
+            queries, cost = round(all_queries * part), all_cost * part.numerator / part.denominator
         if part == 0:
             continue
         owner = max(assigning.targets_of(assignment[key]), key=lambda target: target.weight)

@@ -1,6 +1,7 @@
 """Re-rating a month without per-request conditions, against the ingest of the same events in the same run.
 
-``python -m tests.bench.rerate [--lines 300000]``. Prints the seconds of ingest and of re-rating after every price changed,
+``python -m tests.bench.rerate [--lines 1000000 --days 3]``: a slice of a month of 10 million events at about 2,000 cube rows
+a day. Prints the seconds of ingest and of re-rating after every price changed,
 their ratio, what of it is money (ratings, charges, allocation) and what the distribution of cost per query. The result is
 checked first: the cost doubles when every price does.
 """
@@ -15,13 +16,14 @@ from unittest import mock
 from tests.bench import payloads
 
 PLAIN = [("openai", "gpt-4o-mini"), ("openai", "gpt-4o"), ("openai", "gpt-5"), ("openai", "gpt-5-mini")]
+KEYS = 165  # x 4 models x 3 tiers: 2,000 cube rows a day
 BOOK = '- {{provider: openai, model: "gpt-*", prices: {{input: "{}", cache_read: "{}", output: "{}"}}}}\n'
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--lines", type=int, default=300_000)
-    options.add_argument("--days", type=int, default=15)
+    options.add_argument("--lines", type=int, default=1_000_000)
+    options.add_argument("--days", type=int, default=3)
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         _run(Path(folder), given.lines, given.days)
@@ -40,7 +42,7 @@ def _run(folder: Path, lines: int, days: int) -> None:
     from django.db.models import Sum
 
     from allocation import derived
-    from allocation.models import Charge
+    from allocation.models import Charge, UsageDaily
     from allocation.policies import load_default
     from ingest.prices import load_overrides
     from ingest.services import Import, ingest_file
@@ -50,7 +52,7 @@ def _run(folder: Path, lines: int, days: int) -> None:
     book = folder / "prices.yaml"
     book.write_text(BOOK.format("1.25", "0.125", "10"))
     load_overrides(book, actor="bench")
-    with mock.patch.object(payloads, "MODELS", PLAIN):
+    with mock.patch.object(payloads, "MODELS", PLAIN), mock.patch.object(payloads, "KEYS", KEYS):
         path = payloads.write(folder / "month.jsonl", lines, days=days)
     begin = time.perf_counter()
     ingest_file(Import(path, "litellm"))
@@ -74,6 +76,7 @@ def _run(folder: Path, lines: int, days: int) -> None:
     total = time.perf_counter() - begin
     doubled = Charge.objects.aggregate(cost=Sum("list_cost"))["cost"]
     assert doubled == 2 * cost, (cost, doubled)
+    print(f"{UsageDaily.objects.count() / days:,.0f} cube rows a day, {Charge.objects.count() / days:,.0f} charges")
     print(f"checked: {cost} USD, {doubled} at twice the prices")
     print(f"ingest of {lines:,} events over {days} days, with all that is derived {ingest:>8.2f} s")
     print(f"re-rating, all                                            {total:>8.2f} s   {total / ingest:.1%}")
