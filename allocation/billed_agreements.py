@@ -85,7 +85,7 @@ def ruled(
 def _amortised(row: Charged) -> Charged:
     line, amounts, _ = row
     paid = amounts["effective_cost"]
-    if line["charge_category"] != "Purchase" or not paid or paid != amounts["billed_cost"]:
+    if line["charge_category"] != "Purchase" or line["charge_class"] or not paid or paid != amounts["billed_cost"]:
         return row
     return line, amounts | dict.fromkeys(("list_cost", "contracted_cost", "effective_cost"), ZERO), AMORTISED
 
@@ -93,9 +93,8 @@ def _amortised(row: Charged) -> Charged:
 def _of_line(line: dict[str, Any], amounts: dict[str, Any], *, whole: bool) -> Part:
     category = line["charge_category"]
     kind = category if category != "Usage" else line["commitment_status"]
-    return Part(
-        line["commitment_id"], kind, line["billing_currency"], {name: amounts[name] for name in COSTS}, whole=whole
-    )
+    named = "" if line["charge_class"] else line["commitment_id"]  # a correction is of another time
+    return Part(named, kind, line["billing_currency"], {name: amounts[name] for name in COSTS}, whole=whole)
 
 
 def _of_entry(entry: Entry) -> Part:

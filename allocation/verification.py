@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import Count
 
 from allocation import cube_store
+from allocation.agreement_checks import closing
 from allocation.calc import charges as charging
 from allocation.calc.cube import CUBE_SCHEMA
 from allocation.layer_checks import charge_differences, layer_violations
@@ -239,6 +240,12 @@ def _rating_differences(day: Any, book: Any, slots: dict[int, Any], check: Check
 _TOKEN_AND_REQUEST = (*CUBE_SCHEMA.names[11:], "request")
 
 
+def agreements_close() -> Check:
+    """Commitments and fleets are charged in full: what is used and not used is what was paid, or what the terms cost."""
+    found = closing()
+    return Check("agreements_close", 3, checked=found.checked).found(found.violations)
+
+
 def runs_add_up() -> Check:
     """What a run read is what became of it, and every quarantined record can be found."""
     runs = IngestRun.objects.exclude(state=IngestRun.State.RUNNING).annotate(kept=Count("quarantine")).order_by("pk")
@@ -280,5 +287,6 @@ def audit_chain() -> Check:
 
 CHECKS: tuple[Callable[[], Check], ...] = (
     classes_disjoint, money_domain, no_nan, conservation, unpriced_not_zero, dedup_and_cursor, no_orphans,
-    layers_not_summed, ruled_tokens, cube_equals_facts, ratings_reproduce, runs_add_up, no_bucket_gaps, audit_chain,
+    layers_not_summed, ruled_tokens, cube_equals_facts, ratings_reproduce, agreements_close, runs_add_up, no_bucket_gaps,
+    audit_chain,
 )  # fmt: skip

@@ -13,6 +13,8 @@ CAUSES = {
     "price_difference": "billed at another price",
     "quantity_difference": "billed for another quantity",
     "unpriced_below": "billed, and without a price below",
+    "amortised": "a purchase that its agreement spreads",
+    "not_on_the_bill": "taken back: an agreement says more than the bill",
     "unexplained": "billed, and not explained",
 }
 

@@ -48,7 +48,10 @@ class Charge(models.Model):
     )
     commitment_id = models.TextField(blank=True, db_default="", help_text="FOCUS CommitmentDiscountId.")
     commitment_status = models.CharField(
-        max_length=10, blank=True, db_default="", help_text="Used, Unused, Idle, Expired or Shortfall; empty: no commitment."
+        max_length=10,
+        blank=True,
+        db_default="",
+        help_text="Used, Unused, Idle, Expired or Shortfall; empty: no commitment.",
     )
     owner = models.ForeignKey(
         CostCentre, on_delete=models.PROTECT, null=True, related_name="+",

@@ -1,5 +1,7 @@
 """Every check of ``verify`` names exactly the violation that is planted, and nothing on undamaged data."""
 
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +9,14 @@ import pytest
 from django.db import connection
 
 from allocation import rulebook
+from allocation.costing import steps
 from allocation.derived import refresh
 from allocation.verification import verify
 from finops import audit
+from finops.tokens import UNITS
 from ingest.services import Import, ingest_file
 from ingest.sources import get_source
+from tests.allocation.costing.agreed import agree
 from tests.allocation.stated import KINDS, state, whole_day
 from tests.records import payload, write_lines
 
@@ -46,8 +51,8 @@ def plant(sql: str) -> None:
 
 def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
     assert failing() == {}
-    pulled = "no_bucket_gaps"  # nothing is, here
-    assert all(check.checked for check in verify() if check.id != pulled)
+    here = {"no_bucket_gaps", "agreements_close"}  # nothing is pulled here, nothing agreed
+    assert all(check.checked for check in verify() if check.id not in here)
 
 
 @pytest.mark.parametrize(
@@ -214,6 +219,56 @@ def test_a_token_or_request_more_than_provider_usage_states_is_found_though_all_
     found = failing()
     assert list(found) == ["ruled_tokens"]
     assert example in found["ruled_tokens"][0]
+
+
+# One dollar more is charged of it, and everything that is derived from it agrees.
+DEARER = (
+    "UPDATE charge SET effective_cost = effective_cost + 1 WHERE id = (SELECT min(id) FROM charge WHERE {0}); "
+    "UPDATE allocated_cost SET effective_cost = effective_cost + 1 WHERE charge_id = (SELECT min(id) FROM charge WHERE {0}); "
+    "UPDATE cost_daily SET effective_cost = effective_cost + 1 WHERE id = (SELECT min(d.id) FROM cost_daily d JOIN charge c "
+    "ON c.charge_date = d.charge_date AND c.owner_id = d.cost_centre_id WHERE c.id = (SELECT min(id) FROM charge WHERE {0}))"
+)
+
+
+@pytest.mark.parametrize(
+    ("sql", "example"),
+    [
+        (
+            DEARER.format("subject = 'commitment ptu' AND commitment_status = 'Unused'"),
+            "used and unused 25.000000000000 24",
+        ),
+        (DEARER.format("subject = 'fleet lab' AND price_class = 'gpu_hour'"), "fleet lab 2026-09-08 used and idle 145"),
+        (DEARER.format("subject = 'fleet lab' AND price_class = 'kilowatt_hour'"), "fleet lab 2026-09-08 energy 6"),
+        (
+            "UPDATE charge SET billed_cost = 25 WHERE charge_category = 'Purchase'; UPDATE allocated_cost SET billed_cost = 25 "
+            "WHERE billed_cost = 24; UPDATE cost_daily SET billed_cost = 25 WHERE billed_cost = 24",
+            "purchase 25.000000000000 24",
+        ),
+    ],
+)
+def test_an_agreement_that_is_charged_above_its_terms_is_found_though_all_that_is_derived_agrees(
+    sql: str, example: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "_today", lambda: date(2026, 9, 9))
+    monkeypatch.setattr("allocation.completeness.get_source", lambda kind: KINDS.get(kind) or get_source(kind))
+    agree(
+        "commitments",
+        "[{code: ptu, kind: reserved_gpu, provider: x, from: 2026-09-08, to: 2026-09-09, price: '24', units: '1', "
+        "owner: {cost_centre: A}}]",
+    )
+    agree(
+        "capacity",
+        "[{code: lab, gpu: H100, count: 3, valid_from: 2026-09-08, valid_to: 2026-09-09, rent: '2', meters: {host: n1}, "
+        "energy: {price_per_kwh: '1'}, idle_owner: {cost_centre: B}}]",
+    )
+    gpu = {"provider": "selfhosted", "model_served": "H100", "host": "n1", "operation": "gpu_idle", "requests": 0}
+    state("counters", [gpu | {"unit_quantity": [{"unit": UNITS["watt_hour"], "quantity": Decimal(5_000)}]}])
+    refresh()
+    assert failing() == {}
+    plant(sql)
+    found = failing()
+    assert list(found) == ["agreements_close"]
+    assert example in found["agreements_close"][0]
 
 
 def test_the_audit_trail_refuses_to_be_changed() -> None:

@@ -15,7 +15,8 @@ from allocation.verification import verify
 from finops import fx
 from finops.fx_files import Published
 from finops.models import SiteMark
-from tests.allocation.stated import DAY, KINDS, NOON, state
+from ingest.models import DirtySlice
+from tests.allocation.stated import DAY, KINDS, NOON, line, state, whole_day
 
 pytestmark = pytest.mark.usefixtures("ledger")
 D = Decimal
@@ -91,8 +92,8 @@ def test_what_rounding_leaves_is_finances_own_line() -> None:
     state_charges(*({"code": code, "category": "licence", "amount": f"{TINY:f}", "currency": "EUR"} for code in "abc"))
     rates((DAY, "EUR", "USD", "1.5"))
     derive()
-    line = ("fx rounding", -2 * TINY, "USD", "EUR", None, None, "CC-FIN")
-    assert charged() == [line, *((f"other {code}", 2 * TINY, "USD", "EUR", TINY, D("1.5"), None) for code in "abc")]
+    rounding = ("fx rounding", -2 * TINY, "USD", "EUR", None, None, "CC-FIN")
+    assert charged() == [rounding, *((f"other {code}", 2 * TINY, "USD", "EUR", TINY, D("1.5"), None) for code in "abc")]
     owners = AllocatedCost.objects.filter(charge__subject="fx rounding").values_list("cost_centre__code", flat=True)
     assert list(owners) == ["CC-FIN"]
 
@@ -126,8 +127,8 @@ def test_the_month_average_is_that_of_the_days_published_so_far(settings: Any) -
 
 def test_lines_of_an_invoice_in_euros_are_converted_row_by_row() -> None:
     rates((DAY, "EUR", "USD", "1.1"))
-    line = {"list_cost": None, "contracted_cost": D(10), "effective_cost": D(10), "billed_cost": D(10), "sku_id": "a"}
-    given = [line | {"billing_currency": currency} for currency in ("EUR", "USD", "CHF")]
+    stated = {"list_cost": None, "contracted_cost": D(10), "effective_cost": D(10), "billed_cost": D(10), "sku_id": "a"}
+    given = [stated | {"billing_currency": currency} for currency in ("EUR", "USD", "CHF")]
     (euro, dollar, franc), entries = step.convert_lines(DAY, given)
     assert (euro["billed_cost"], euro["billing_currency"], euro["sku_id"]) == (11, "USD", "a")
     assert (euro["original_currency"], euro["original_cost"], euro["fx_rate"]) == ("EUR", 10, D("1.1"))
@@ -135,3 +136,46 @@ def test_lines_of_an_invoice_in_euros_are_converted_row_by_row() -> None:
     assert dollar == given[1] | unchanged
     assert franc == given[2] | unchanged, "no rate is known: it stays in its own currency"
     assert entries == [], "nothing was rounded"
+
+
+def test_a_charge_keeps_the_day_and_the_source_of_its_rate_whatever_it_is_of(settings: Any) -> None:
+    settings.REPORT_CURRENCY = "EUR"
+    state("gate", [{"native_id": "1", "occurred_at": NOON, "input_uncached": 1_000_000}])
+    state_charges({"code": "tracing", "category": "licence", "amount": "10"})
+    usd = {"provider": "anthropic", "billing_currency": "USD"}
+    state("costs", [line("5", **usd)], [whole_day()])
+    rates((DAY - timedelta(days=1), "EUR", "USD", "1.25"))
+    derive()
+    found = Charge.objects.order_by("provenance", "subject").values_list("subject", "provenance", "fx_day", "fx_source")
+    yesterday = DAY - timedelta(days=1)
+    assert list(found) == [
+        ("", "billed", yesterday, "ecb"), ("", "computed", yesterday, "ecb"), ("other tracing", "computed", yesterday, "ecb"),
+    ]  # fmt: skip
+
+
+def test_the_source_of_a_corrected_cross_or_average_rate_names_all_that_it_is_made_of(settings: Any) -> None:
+    state_charges({"code": "tracing", "category": "licence", "amount": "100", "currency": "GBP"})
+    rates((DAY, "EUR", "USD", "1.10"), (DAY, "EUR", "GBP", "0.8"))
+    rates((DAY, "EUR", "USD", "1.20"))
+    derive()
+    assert Charge.objects.get().fx_source == "ecb + ecb (2)"
+    settings.FX = fx.MONTH_AVERAGE
+    step.charge_anew(DAY, DAY)
+    derive()
+    assert Charge.objects.get().fx_source == "month average of ecb + ecb (2)"
+
+
+def test_a_rate_revision_charges_the_days_again_that_it_marks_and_no_other() -> None:
+    early = DAY - timedelta(days=7)
+    entry = {"code": "tracing", "category": "licence", "amount": "100", "currency": "EUR", "every": "month"}
+    state_charges(entry | {"spread": "month_start", "from": str(early)}, entry | {"code": "b", "spread": "month_start"})
+    rates((early, "EUR", "USD", "1.1"), (DAY, "EUR", "USD", "1.1"))
+    derive()
+    before = dict(Charge.objects.values_list("charge_date", "pk"))
+    rates((DAY, "EUR", "USD", "1.2"))
+    assert set(DirtySlice.objects.values_list("charge_date", flat=True)) == {DAY}
+    derive()
+    after = {day: (pk, cost) for day, pk, cost in Charge.objects.values_list("charge_date", "pk", "effective_cost")}
+    assert after[early] == (before[early], 110), "the very row that it was"
+    assert after[DAY][0] != before[DAY]
+    assert after[DAY][1] == 120

@@ -25,7 +25,7 @@ from tests.records import payload, write_lines
 
 pytestmark = pytest.mark.usefixtures("ledger")
 D = Decimal
-ZERO = D(0)
+ZERO, TINY = D(0), D("0.000000000001")
 RULES = [
     {"id": "r1", "priority": 1, "when": {"tag.team": "search"}, "to": {"cost_centre": "CC-1"}},
     {"id": "r2", "priority": 2, "when": {"tag.team": "chat"}, "to": {"cost_centre": "CC-2"}},
@@ -88,7 +88,7 @@ def euros(path: Path) -> Path:
             "ChargePeriodStart": f"2026-09-{day:02}T00:00:00Z",
             "ChargePeriodEnd": f"2026-09-{day + 1:02}T00:00:00Z",
         }
-        return ROW | costs | of_day | {"BillingCurrency": "EUR"} | given
+        return ROW | costs | of_day | {"BillingCurrency": "EUR", "ResourceId": ""} | given
 
     tax = {
         "ChargeCategory": "Tax",
@@ -97,7 +97,8 @@ def euros(path: Path) -> Path:
         "PricingQuantity": "",
         "PricingUnit": "",
     }
-    return write_csv(path, [row(8, "10"), row(9, "20"), row(9, "3.80", **tax)])
+    tiny = [row(8, f"{TINY:f}", ResourceId=f"r{number}", PricingQuantity="0") for number in range(5)]
+    return write_csv(path, [row(8, "10"), row(9, "20"), row(9, "3.80", **tax), *tiny])
 
 
 INVOICE = {
@@ -107,19 +108,23 @@ INVOICE = {
 
 # The ledger: cost centre, agreement, status, category, class: quantity, ListCost, ContractedCost, EffectiveCost, BilledCost.
 MINI, HOURS = D("0.25") / MILLION, 12  # each team has every other hour
+SMALL = 100 * D("1.25") / MILLION  # a call of gpt-5 beside those of the fleet: 100 tokens in, 10 out (0.0001)
 COVERED = HOURS * (6_300 + 10_000 + 10_000)  # tokens of each team that throughput covers: 315,600
 ABOVE = HOURS * 6_000  # and those of the 10th above its 10,000 an hour: 72,000
 THROUGHPUT = HOURS * (D("0.63") + 1 + 1)  # what each team's hours cost of it: 31.56
 KWH = D("8.8125")  # 23 hours of 250 Wh, one of 100 as the counter begins anew, 24 of 50; x PUE 1.25
-LOAD = D("13.2") / 72  # active GPU-hours of the 3 GPUs' 72 (20 to 90 % of one, the sentinel's hour by its percent)
+# Active are 13.2 of the 72 GPU-hours: 20 to 90 % of one GPU, in the sentinel's hour by its utilisation in percent.
+RENT = D("39.6")  # 216 a day x 13.2 / 72
+KWH_USED = D("1.615625")  # 8.8125 x 13.2 / 72
 SEARCH, CHAT = D("0.75"), D("0.25")  # of the fleet: by 300 and 100 tokens of output
 LEDGER = {
     # the API under a contract with 20 % off, and what is above the throughput
     ("CC-1", "contract frame", "", "Usage", "input_uncached"): (
         8 * MILLION + ABOVE, 10 + ABOVE * MINI, 8 + ABOVE * MINI * D("0.8"), 8 + ABOVE * MINI * D("0.8"), 0),
     ("CC-2", "contract frame", "", "Usage", "input_uncached"): (
-        ABOVE, ABOVE * MINI, ABOVE * MINI * D("0.8"), ABOVE * MINI * D("0.8"), 0),
-    ("CC-2", "contract frame", "", "Usage", "output_visible"): (MILLION, 10, 8, 8, 0),
+        ABOVE + 100, ABOVE * MINI + SMALL, *[(ABOVE * MINI + SMALL) * D("0.8")] * 2, 0),
+    ("CC-2", "contract frame", "", "Usage", "output_visible"): (
+        MILLION + 10, 10 + D("0.0001"), *[(10 + D("0.0001")) * D("0.8")] * 2, 0),
     # throughput: 720 = 31.56 + 31.56 + 656.88; on 27 days nobody uses it, on the 8th 37 % are left
     ("CC-1", "commitment ptu", "Used", "Usage", "input_uncached"): (
         COVERED, COVERED * MINI, COVERED * MINI * D("0.8"), THROUGHPUT, 0),
@@ -140,22 +145,22 @@ LEDGER = {
     ("CC-PLAT", "commitment chat", "Unused", "Usage", "seat"): (4 * 30 - 45, *[4 * 30 - 45] * 3, 0),
     ("CC-PLAT", "commitment chat", "", "Purchase", "purchase"): (0, 0, 0, 0, 120),
     # the fleet, two days: 72 GPU-hours x 2 + 2160 / 30 = 216 a day; the second one is idle
-    ("CC-1", "fleet a100-lab", "Used", "Usage", "output_visible"): (300, 0, 0, 216 * LOAD * SEARCH, 0),
-    ("CC-2", "fleet a100-lab", "Used", "Usage", "output_visible"): (100, 0, 0, 216 * LOAD * CHAT, 0),
+    ("CC-1", "fleet a100-lab", "Used", "Usage", "output_visible"): (300, 0, 0, RENT * SEARCH, 0),
+    ("CC-2", "fleet a100-lab", "Used", "Usage", "output_visible"): (100, 0, 0, RENT * CHAT, 0),
     ("CC-1", "fleet a100-lab", "Used", "Usage", "input_uncached"): (100, 0, 0, 0, 0),
     ("CC-2", "fleet a100-lab", "Used", "Usage", "input_uncached"): (100, 0, 0, 0, 0),
     ("CC-IT", "fleet a100-lab", "Idle", "Usage", "gpu_hour"): (
-        72 - D("13.2") + 72, 0, 0, 216 - 216 * LOAD + 216, 0),
+        72 - D("13.2") + 72, 0, 0, 216 - RENT + 216, 0),
     # its energy at 0.10 and its 0.4 kg of CO2e for each kilowatt hour
     ("CC-1", "fleet a100-lab", "Used", "Usage", "kilowatt_hour"): (
-        KWH * LOAD * SEARCH, 0, 0, KWH * LOAD * SEARCH * D("0.1"), 0),
+        KWH_USED * SEARCH, 0, 0, KWH_USED * SEARCH * D("0.1"), 0),
     ("CC-2", "fleet a100-lab", "Used", "Usage", "kilowatt_hour"): (
-        KWH * LOAD * CHAT, 0, 0, KWH * LOAD * CHAT * D("0.1"), 0),
+        KWH_USED * CHAT, 0, 0, KWH_USED * CHAT * D("0.1"), 0),
     ("CC-IT", "fleet a100-lab", "Idle", "Usage", "kilowatt_hour"): (
-        KWH - KWH * LOAD, 0, 0, (KWH - KWH * LOAD) * D("0.1"), 0),
-    ("CC-1", "fleet a100-lab", "Used", "Usage", "co2e_kilogram"): (KWH * LOAD * SEARCH * D("0.4"), 0, 0, 0, 0),
-    ("CC-2", "fleet a100-lab", "Used", "Usage", "co2e_kilogram"): (KWH * LOAD * CHAT * D("0.4"), 0, 0, 0, 0),
-    ("CC-IT", "fleet a100-lab", "Idle", "Usage", "co2e_kilogram"): ((KWH - KWH * LOAD) * D("0.4"), 0, 0, 0, 0),
+        KWH - KWH_USED, 0, 0, (KWH - KWH_USED) * D("0.1"), 0),
+    ("CC-1", "fleet a100-lab", "Used", "Usage", "co2e_kilogram"): (KWH_USED * SEARCH * D("0.4"), 0, 0, 0, 0),
+    ("CC-2", "fleet a100-lab", "Used", "Usage", "co2e_kilogram"): (KWH_USED * CHAT * D("0.4"), 0, 0, 0, 0),
+    ("CC-IT", "fleet a100-lab", "Idle", "Usage", "co2e_kilogram"): ((KWH - KWH_USED) * D("0.4"), 0, 0, 0, 0),
     # the readings of its meters, which tokens bear
     ("CC-REST", "fleet a100-lab", "Used", "Usage", "gpu_hour"): (48, 0, 0, 0, 0),
     ("CC-REST", "fleet a100-lab", "Used", "Usage", "gpu_active_hour"): (D("13.2"), 0, 0, 0, 0),
@@ -165,7 +170,9 @@ LEDGER = {
     ("CC-2", "other gst", "", "Tax", "tax"): (0, 30, 30, 30, 30),
     ("CC-FIN", "other vat", "", "Tax", "tax"): (0, 57, 57, 57, 57),
     # a bill in euros, of the 8th at 1.10 and the 9th at 1.20, and an invoice without days, at the 30th's 1.25
-    ("CC-3", "", "", "Usage", "input_uncached"): (2 * MILLION, *[10 * D("1.1") + 20 * D("1.2")] * 4),
+    ("CC-3", "", "", "Usage", "input_uncached"): (2 * MILLION, *[10 * D("1.1") + 20 * D("1.2") + 5 * TINY] * 4),
+    # five lines of 10^-12 euros at 1.10: each is rounded to 10^-12, all of them would be 5.5, which is rounded to 6
+    ("CC-FIN", "fx rounding", "", "Adjustment", "fx_rounding"): (0, TINY, TINY, TINY, TINY),
     ("CC-3", "", "", "Tax", ""): (0, *[D("3.8") * D("1.2")] * 4),
     ("CC-3", "invoice DL-1", "", "Usage", ""): (0, *[50 * D("1.25")] * 4),
 }  # fmt: skip
@@ -193,7 +200,7 @@ def stated_as(tmp_path: Path) -> dict[str, Any]:
         "litellm calls": calls(tmp_path / "calls.jsonl"), "focus euros": euros(tmp_path / "euros.csv"),
     }  # fmt: skip
     stated: dict[str, Any] = {
-        name: lambda path=path, kind=name.split()[0]: ingest_file(Import(path, kind)) for name, path in files.items()
+        name: lambda path=path, name=name: ingest_file(Import(path, name.split()[0])) for name, path in files.items()
     }
     stated |= {kind: lambda kind=kind: agree(kind, text_of(kind)) for kind in (*AGREEMENTS, "capacity")}
     return stated | {"rates": rates, "invoice": lambda: reconciliation_invoices.enter(INVOICE, by="ann")}
@@ -243,10 +250,12 @@ def test_every_figure_of_a_month_is_that_of_a_ledger_written_by_hand(
     assert sum(AllocatedCost.objects.filter(cost_centre=None).values_list("effective_cost", flat=True), ZERO) == 5
     assert not CostDaily.objects.exclude(unpriced_tokens=0, unpriced_estimate=0).exists()
     assert set(Charge.objects.values_list("billing_currency", flat=True)) == {"USD"}
-    converted = Charge.objects.filter(original_currency="EUR").order_by("charge_date", "effective_cost")
+    converted = (
+        Charge.objects.filter(original_currency="EUR").exclude(fx_rate=None).order_by("charge_date", "effective_cost")
+    )
     assert list(converted.values_list("charge_date", "original_cost", "fx_rate", "fx_day", "fx_source")) == [
         (date(2026, 9, day), D(cost), D(rate), date(2026, 9, day), "ecb")
-        for day, cost, rate in ((8, "10", "1.1"), (9, "3.8", "1.2"), (9, "20", "1.2"), (30, "50", "1.25"))
+        for day, cost, rate in ((8, "10.000000000005", "1.1"), (9, "3.8", "1.2"), (9, "20", "1.2"), (30, "50", "1.25"))
     ]
     # Agreements of the month close: what was paid is what was used, unused and expired.
     for commitment, paid in (("ptu", 720), ("early", 80), ("chat", 120)):
