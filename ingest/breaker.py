@@ -10,12 +10,13 @@ MAX_REJECTED_SHARE, MAX_REJECTED_IN_A_ROW = 0.20, 100
 
 @dataclass
 class Breaker:
-    """``open`` says why the import must stop; empty: it goes on."""
+    """``open`` says why the import must stop; empty: it goes on. ``rest``: what has it take the rest, in words."""
 
     off: bool
     first: bool = True
     streak: int = 0
     open: str = ""
+    rest: str = "--accept-bad"
 
     def see(self, group: Group, good: int) -> None:
         bad = len(group.rejects)
@@ -33,8 +34,10 @@ class Breaker:
             first = group.rejects[0]
             self.open += (
                 f" ({', '.join(f'{reason}: {count}' for reason, count in reasons)}; the first at {first.place}: "
-                f"{first.reason} {first.detail}); if the kind and mapping are right, --accept-bad takes the rest"
+                f"{first.reason} {first.detail})"
             )
+            if self.rest:
+                self.open += f"; if the kind and mapping are right, {self.rest} takes the rest"
         self.first = False
 
 

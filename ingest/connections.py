@@ -1,11 +1,10 @@
 """Connected sources: make, change, try and disable them."""
 
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -14,47 +13,31 @@ from django.views.decorators.debug import sensitive_variables
 
 from finops import audit
 from finops.models import User
-from ingest import credentials, runs
+from ingest import credentials, dismissals, runs
 from ingest.calc.windows import Window, align
+from ingest.connection_settings import BACKFILL as BACKFILL
+from ingest.connection_settings import LEAST as LEAST
+from ingest.connection_settings import NAME as NAME
+from ingest.connection_settings import Settings as Settings
+from ingest.connection_settings import WrongConnection as WrongConnection
+from ingest.connection_settings import checked
 from ingest.http import HttpClient
 from ingest.models import Connection
-from ingest.network import check_url, same_server
+from ingest.network import same_server
 from ingest.pull import ConnectionFailed, PullFailed
 from ingest.reading import groups_of_pages
-from ingest.services import WrongAccounts, context_of, latest_us
+from ingest.services import context_of, latest_us
 from ingest.source import NotThisKind, Source
 from ingest.source_faults import SourceFailed, listed
-from ingest.sources import UnknownKind, get_source
-from ingest.stores import check_store
+from ingest.sources import get_source
 
-EVERY, LEAST = timedelta(hours=1), timedelta(minutes=1)
-BACKFILL = timedelta(days=30)
-NAME = r"[a-z0-9][a-z0-9_-]{0,59}"
 _BREATH = 20.0  # seconds
 _ENOUGH = 3  # streams that fail at once: the others would too
 
 
-class WrongConnection(ValueError):
-    """What is wrong with the settings of a connection, in words for the person who made them."""
-
-
-@dataclass
-class Settings:
-    """What a person says of a connection."""
-
-    name: str
-    kind: str
-    way: str = Connection.Way.PULL
-    account: str = "default"
-    base_url: str = ""
-    options: Mapping[str, str] | None = None
-    every: timedelta = EVERY
-    begins_on: date | None = None
-
-
 def connect(settings: Settings, *, secret: str = "", by: User | None) -> Connection:
     """Make a connection. ``secret``: the key, or ``env:NAME``; stored sealed. Raises WrongConnection."""
-    source = _checked(settings, keyed=bool(secret))
+    source = checked(settings, keyed=bool(secret))
     _only_one(settings)
     begins_on = settings.begins_on or (runs.database_now() - BACKFILL).date()
     try:
@@ -72,8 +55,15 @@ def connect(settings: Settings, *, secret: str = "", by: User | None) -> Connect
                 details={"kind": made.kind, "account": made.account},
             )
     except IntegrityError:
-        raise WrongConnection(f"there is a connection {settings.name!r} already") from None
+        raise WrongConnection(_taken(settings.name), "name") from None
     return made
+
+
+def _taken(name: str) -> str:
+    return (
+        f"there is a connection {name!r} already: choose another name, or give that one another key with `connection key "
+        f"{name}`, change it with `connection edit {name}`, forget it with `connection remove {name}`"
+    )
 
 
 def _only_one(settings: Settings) -> None:
@@ -127,7 +117,7 @@ def edit(connection: Connection, *, by: User | None, secret: str = "", **changes
     former = {name: getattr(connection, name) for name in EDITABLE}
     said = {**former, **changes}
     settings = Settings(kind=connection.kind, way=connection.way, account=connection.account, **said)
-    source = _checked(settings, keyed=bool(secret) or connection.credential is not None)
+    source = checked(settings, keyed=bool(secret) or connection.credential is not None)
     said["base_url"], said["options"] = said["base_url"] or source.default_url, dict(said["options"] or {})
     said["begins_on"] = said["begins_on"] or former["begins_on"]
     changed = {name: said[name] for name in EDITABLE if said[name] != former[name]}
@@ -142,7 +132,7 @@ def edit(connection: Connection, *, by: User | None, secret: str = "", **changes
             details = {"changed": sorted(changed), "name": said["name"]}
             audit.record(action="connection.changed", actor=_actor(by), subject=former["name"], details=details)
     except IntegrityError:
-        raise WrongConnection(f"there is a connection {said['name']!r} already") from None
+        raise WrongConnection(_taken(said["name"]), "name") from None
     connection.refresh_from_db()
 
 
@@ -152,7 +142,10 @@ def _same_server(former: str, url: str) -> None:
 
 
 def remove(connection: Connection, *, by: User | None) -> None:
-    """Forget a connection and its key. Its runs and all facts stay. Raises WrongConnection while a sync holds it."""
+    """Forget a connection and its key. Its runs and all facts stay. Raises WrongConnection while a sync holds it.
+
+    Runs that brought nothing are dismissed with it: an account that never delivered is no source.
+    """
     with transaction.atomic():
         row = Connection.objects.select_for_update().get(pk=connection.pk)
         if row.lease_until is not None and row.lease_until > runs.database_now():
@@ -160,6 +153,7 @@ def remove(connection: Connection, *, by: User | None) -> None:
                 f"{row.name} is being synchronised until {row.lease_until:%H:%M} UTC at the latest: remove it then"
             )
         credential = row.credential
+        dismissals.with_connection(row)
         row.delete()
         if credential is not None and not credential.connections.exists():
             credential.delete()
@@ -169,64 +163,6 @@ def remove(connection: Connection, *, by: User | None) -> None:
 
 def _actor(by: User | None) -> str:
     return by.get_username() if by is not None else credentials.COMMAND_LINE
-
-
-def _known(settings: Settings) -> Source:
-    if not re.fullmatch(NAME, settings.name):
-        raise WrongConnection("a name is made of small letters, digits, - and _, at most 60, the first no - or _")
-    try:
-        return get_source(settings.kind)
-    except UnknownKind as unknown:
-        raise WrongConnection(str(unknown)) from None
-
-
-def _checked(settings: Settings, *, keyed: bool) -> Source:
-    source = _known(settings)
-    if settings.way == Connection.Way.PULL and not source.pulled:
-        raise WrongConnection(f"{settings.kind} cannot be pulled; import its files or send its records")
-    known = {option.name: option for option in source.options}
-    given = settings.options or {}
-    if stray := sorted(set(given) - set(known) - _COMMON_OPTIONS - _FOLDER_OPTIONS):
-        raise WrongConnection(f"{settings.kind} has no option {', '.join(stray)}; it has: {', '.join(known) or 'none'}")
-    if lacking := [name for name, option in known.items() if option.required and not given.get(name)]:
-        raise WrongConnection(f"the option {', '.join(lacking)} is needed")
-    _try_options(source, dict(given))
-    if settings.every < LEAST:
-        raise WrongConnection("more than once a minute is more than providers bear")
-    if settings.way == Connection.Way.FOLDER:
-        _check_folder(str(given.get("url") or ""))
-    if settings.way == Connection.Way.PULL:
-        if source.secret and source.needs_secret and not keyed:
-            raise WrongConnection(f"{settings.kind} needs a key: {source.secret}")
-        try:
-            check_url(settings.base_url or source.default_url)
-        except PullFailed as failed:
-            raise WrongConnection(str(failed)) from None
-    return source
-
-
-def _check_folder(url: str) -> None:
-    if not url:
-        raise WrongConnection("a folder needs its path or URL")
-    try:
-        check_store(url)
-    except PullFailed as refused:
-        raise WrongConnection(str(refused)) from None
-
-
-def _try_options(source: Source, given: dict[str, str]) -> None:
-    """What only those who use the options find wrong. Raises WrongConnection."""
-    try:
-        context_of(options=given)
-        source.streams(given)
-    except (WrongAccounts, PullFailed) as wrong:
-        raise WrongConnection(str(wrong)) from None
-    except (ValueError, KeyError):
-        raise WrongConnection(f"{source.kind} cannot use these options; a number may be no number") from None
-
-
-_COMMON_OPTIONS = {"billing_accounts"}
-_FOLDER_OPTIONS = {"url", "pattern", "mapping"}
 
 
 @contextmanager

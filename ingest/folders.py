@@ -123,6 +123,7 @@ def _take(lease: Lease, store: Any, info: fs.FileInfo, outcome: Outcome, *, acce
                     path, connection.kind, account=connection.account, mapping=connection.options.get("mapping"),
                     observed_at=observed, connection_id=connection.pk, options=connection.options,
                     progress=lambda _: lease.renew(), accept_bad=accept_bad,
+                    accept_by=f"`connection accept {connection.name} FILE`",
                 )
             )  # fmt: skip
         except Refused as refused:

@@ -15,6 +15,7 @@ from ingest import coverage
 from ingest.calc.windows import Stream, Window
 from ingest.models import Connection, DirtySlice, IngestRun, Quarantine, SourceName, TakenFile
 from ingest.pull import PullFailed
+from ingest.runs import PUSHED
 from ingest.source import Source
 from ingest.source_status import RECENT_DAYS, STRIP_DAYS, RefusedFiles, Status
 from ingest.sources import all_sources
@@ -23,21 +24,27 @@ NOTED_RUNS = 200
 
 
 _DELIVERIES = """
-SELECT connection_id, source, account, max(finished_at) FILTER (WHERE state = 'done'),
+SELECT connection_id, source, account, max(CASE WHEN connection_id IS NULL AND stream = ANY(%(shared)s) AND read > 0
+        THEN heartbeat_at WHEN state = 'done' THEN finished_at END),
     coalesce(sum(stored + changed) FILTER (WHERE started_at >= %(recent)s), 0),
-    array_agg(DISTINCT (started_at AT TIME ZONE 'UTC')::date) FILTER (WHERE started_at >= %(strip)s AND stored + changed > 0)
+    array_agg(DISTINCT (started_at AT TIME ZONE 'UTC')::date) FILTER (WHERE started_at >= %(strip)s AND stored + changed > 0),
+    bool_and(notes ? 'dismissed')
 FROM ingest_ingestrun WHERE %(name)s = '' OR connection_id = (SELECT id FROM ingest_connection WHERE name = %(name)s)
-GROUP BY 1, 2, 3 ORDER BY 2, 3
+GROUP BY 1, 2, 3 HAVING connection_id IS NOT NULL OR bool_or(NOT notes ? 'dismissed' OR stored + changed > 0) ORDER BY 2, 3
 """
 
 
 def statuses(now: datetime, name: str = "") -> list[Status]:
-    """Every connection by name, or the one of this name; then accounts whose records came without one."""
+    """Every connection by name, or the one of this name; then accounts whose records came without one.
+
+    Of the latter those that brought nothing and whose runs are all dismissed (see ingest.dismissals) are left out.
+    """
     with database.cursor() as cursor:
         since: dict[str, Any] = {
             "recent": now - timedelta(days=RECENT_DAYS),
             "strip": now - timedelta(days=STRIP_DAYS),
             "name": name,
+            "shared": list(PUSHED),  # their run stays open for its hour: each delivery is committed for itself
         }
         cursor.execute(_DELIVERIES, since)
         delivered = {row[0] or (row[1], row[2]): row for row in cursor.fetchall()}
@@ -64,7 +71,7 @@ def _refused() -> dict[int, RefusedFiles]:
         return {row[0]: RefusedFiles(*row[1:]) for row in cursor.fetchall()}
 
 
-def refused_files(item: Connection, limit: int = 50) -> list[TakenFile]:
+def refused_files(item: Connection, limit: int | None = 50) -> list[TakenFile]:
     """Files of a watched folder that were refused and lie there unchanged, with their runs; the newest first."""
     rows = TakenFile.objects.filter(connection=item, outcome=IngestRun.State.REFUSED).select_related("run")
     return list(rows.order_by("-id")[:limit])
@@ -83,6 +90,7 @@ def _connected(
 
 def _filled(status: Status, row: Any) -> Status:
     status.last_done_at, status.records, status.arrivals = row[3], int(row[4]), frozenset(row[5] or ())
+    status.dismissed = row[6]
     return status
 
 

@@ -149,7 +149,7 @@ class HttpClient:
 
     def _ask(self, request: httpx.Request) -> Answer:
         path = request.url.raw_path.decode().partition("?")[0]
-        place = f"{request.method} {request.url.host}{path}"
+        place = f"{request.method} {_server(request.url)}{path}"
         until = self._clock() + self._limits.patience
         number = 0
         while True:
@@ -177,9 +177,9 @@ class HttpClient:
                 raise _unreachable(request.url, error) from None
             return _Again(_unreachable(request.url, error))
         except httpx.TimeoutException:
-            return _Again(PullFailed(f"{place} did not answer in time, at port {port_of(request.url)}"))
+            return _Again(PullFailed(f"{place} did not answer in time"))
         except (httpx.NetworkError, httpx.RemoteProtocolError, zlib.error):
-            return _Again(PullFailed(f"{place} broke off, at port {port_of(request.url)}"))
+            return _Again(PullFailed(f"{place} broke off"))
         except httpx.HTTPError:
             raise PullFailed(f"{place} cannot be asked") from None
 
@@ -254,6 +254,12 @@ def _checked(headers: Mapping[str, str]) -> httpx.Headers:
     return all_of_them
 
 
+def _server(url: httpx.URL, *, always: bool = False) -> str:
+    """Host and port, the latter where it is not that of the scheme; an IPv6 address in brackets."""
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return f"{host}:{port_of(url)}" if always or url.port else host
+
+
 def _origin(url: httpx.URL) -> tuple[str, str, int]:
     return (url.scheme, url.host, port_of(url)) if url.scheme in {"http", "https"} else (url.scheme, "", 0)
 
@@ -272,7 +278,7 @@ def _echoes(word: str, sent: Sequence[str]) -> bool:
 
 def _unreachable(url: httpx.URL, error: BaseException) -> Unreachable:
     """What is wrong between here and a host and port, and what to do about it."""
-    place, port = f"{url.host}:{port_of(url)}", port_of(url)
+    place, port = _server(url, always=True), port_of(url)
     for cause, told in (
         (Unresolved, "cannot be reached: the name has no address; check the spelling of the URL, and this machine's DNS"),
         (ConnectionRefusedError, f"cannot be reached: nothing listens at port {port}; check the port, and that it runs"),

@@ -25,7 +25,7 @@ from ingest.reading import Group
 from ingest.runs import FenceLost
 from ingest.selectors import price_book
 from ingest.source import Context, NotThisKind, Source
-from ingest.source_faults import SourceFailed
+from ingest.source_faults import SourceFailed, layer_of
 from ingest.streams import Bomb
 from ingest.totals import run_totals
 from ingest.writer import Delivery, Writer
@@ -45,6 +45,10 @@ class Refused(Stopped):
 
 class Unfinished(Stopped):
     """The import could not finish; what was committed stays and a retry completes it (exit 1)."""
+
+
+class SourceWrong(Unfinished):
+    """The source has a bug: reading the same again, or sending it, changes nothing until that is mended."""
 
 
 @dataclass
@@ -74,7 +78,7 @@ def take(intake: Intake, found: Iterable[Group]) -> IngestRun:
     run, source = intake.run, intake.source
     classifier, loaded = current_classifier(), price_book()
     writer = Writer(
-        run, Keys(lambda: source.layer_in(intake.context), source.kind, loaded), classifier,
+        run, Keys(lambda: layer_of(source, intake.context), source.kind, loaded), classifier,
         line_keys=Keys(source.lines_layer, source.kind, loaded),
     )  # fmt: skip
     if not source.keeps_readings:
@@ -87,12 +91,7 @@ def take(intake: Intake, found: Iterable[Group]) -> IngestRun:
 def _take(intake: Intake, found: Iterable[Group], writer: Writer) -> IngestRun:
     run, name = intake.run, intake.run.input_name
     if intake.stays_open:
-        try:
-            for delivery in _deliveries(intake, found):
-                _write(writer, delivery)
-        except (FenceLost, DatabaseError) as error:
-            raise Unfinished(str(error) or type(error).__name__) from error
-        return run
+        return _take_open(intake, found, writer)
     try:
         _pump(_deliveries(intake, found), writer, intake.progress)
         settle_moved(run, writer.days, writer.classifier)
@@ -111,7 +110,7 @@ def _take(intake: Intake, found: Iterable[Group], writer: Writer) -> IngestRun:
         stop.run = _break_off(intake, writer, IngestRun.State.FAILED, reason)
         raise stop from error
     except SourceFailed as failed:
-        stop = Unfinished(f"{name}: {failed}")
+        stop = SourceWrong(f"{name}: {failed}")
         stop.run = _break_off(intake, writer, IngestRun.State.FAILED, str(failed))
         raise stop from failed
     except KeyboardInterrupt:
@@ -121,6 +120,17 @@ def _take(intake: Intake, found: Iterable[Group], writer: Writer) -> IngestRun:
     except BaseException as error:  # a bug: the run says so at once, the error goes on
         _break_off(intake, writer, IngestRun.State.FAILED, f"{type(error).__name__}: {error}")
         raise
+
+
+def _take_open(intake: Intake, found: Iterable[Group], writer: Writer) -> IngestRun:
+    try:
+        for delivery in _deliveries(intake, found):
+            _write(writer, delivery)
+    except (FenceLost, DatabaseError) as error:
+        raise Unfinished(str(error) or type(error).__name__) from error
+    except SourceFailed as failed:
+        raise SourceWrong(str(failed)) from failed
+    return intake.run
 
 
 def _break_off(intake: Intake, writer: Writer, state: str, reason: str) -> IngestRun | None:

@@ -21,7 +21,7 @@ from ingest.calc.reasons import Rejected
 from ingest.calc.records import given_twice, load_json
 from ingest.pull import Page, PullFailed
 from ingest.source import Context, NotThisKind, Record, Source
-from ingest.source_faults import listed
+from ingest.source_faults import called, listed
 from ingest.streams import Block, Bomb, OversizedLine, Truncated
 
 TOO_LONG = f"longer than {streams.MAX_LINE:,} bytes"
@@ -75,7 +75,7 @@ def oversized(line: OversizedLine) -> Item:
 def _records_of(text: bytes, source: Source, item: Item) -> Iterator[Item]:
     try:
         value = load_json(text)
-        if not source.is_page(value):
+        if not called(source, item.place, source.is_page, value):
             if not isinstance(value, dict):
                 raise Rejected("unknown_shape", f"a JSON {type(value).__name__}, not an object")
             yield item._replace(record=value)
@@ -134,7 +134,7 @@ def csv_items(path: Path, source: Source, context: Context) -> Iterator[Item]:
     lines = _Lines(path)
     numerals: Numerals = getattr(context.mapping, "csv", None) or Numerals()
     headings, delimiter = _headings(lines, numerals.delimiter or ("\t" if ".tsv" in path.name.lower() else None))
-    source.columns(headings, context)
+    called(source, "the headings", source.columns, headings, context)
     for line in lines:
         if isinstance(line, OversizedLine):
             yield oversized(line)
@@ -263,7 +263,7 @@ def parquet_items(path: Path, source: Source, context: Context) -> Iterator[Item
     except (pa.ArrowException, OSError) as error:
         raise NotThisKind(f"not readable as Parquet: {error}") from None
     _refuse_parquet_bomb(file, size)
-    source.columns(schema.names, context)
+    called(source, "the headings", source.columns, schema.names, context)
     try:
         for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
             batch, too_long = _without_overlong(batch)

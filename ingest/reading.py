@@ -1,7 +1,7 @@
 """From a file to groups of usage rows: JSON lines (fast path), JSON documents, CSV and Parquet."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 from ingest.blocks import parsed_blocks
 from ingest.calc.lines import LINE_SCHEMA, check_lines, line_table
 from ingest.calc.reasons import Reject, Rejected
-from ingest.calc.records import fit, given_twice, storable
-from ingest.calc.usage import USAGE_SCHEMA, check, usage_table
+from ingest.calc.records import fit, given_twice
+from ingest.calc.usage import USAGE_SCHEMA, check, usage_of_rows
 from ingest.items import Item, block_items, csv_items, document_items, line_items, oversized, page_items, parquet_items
 from ingest.pull import Page, PullFailed
 from ingest.shapes import shape
 from ingest.source import ColumnSource, Context, Line, Parsed, Record, RowSource, Skip, Source
-from ingest.source_faults import called
+from ingest.source_faults import failed, parsed_of, rows_of
 from ingest.streams import Block, OversizedLine, Truncated
 
 __all__ = ["GROUP_ROWS", "Group", "Place", "groups", "records_in", "shape", "usage_of_rows"]
@@ -79,12 +79,6 @@ def records_in(path: Path, source: Source, context: Context) -> Iterator[Item]:
     return read[shape(path, source)](path, source, context)
 
 
-def usage_of_rows(rows: list[Record]) -> pa.Table:
-    """The usage table of what a RowSource made, unknown columns with their default or NULL."""
-    table = pa.Table.from_pylist(rows, schema=USAGE_SCHEMA)
-    return usage_table(len(table), dict(zip(table.column_names, table.columns, strict=True)))
-
-
 class _Records:
     """Records of one group on their way to usage rows, with what is needed to name their places.
 
@@ -114,7 +108,7 @@ class _Records:
         """Let a ColumnSource make usage of its tables, check all rows, resolve the places of rejects."""
         parsed = self._parsed(source, context)
         usage, rejects = check(parsed.usage, latest_us=latest_us)
-        lines, bad_lines = check_lines(line_table(self.lines), latest_us=latest_us)
+        lines, bad_lines = check_lines(self._table(source, line_table, self.lines), latest_us=latest_us)
         first = {reject.record: reject for reject in reversed([*rejects, *bad_lines])}
         if first and isinstance(source, RowSource):  # a record with several rows is rejected as a whole, once
             numbers = [*parsed.usage["record"].to_pylist(), *(row["record"] for row in self.lines)]
@@ -134,19 +128,28 @@ class _Records:
 
     def _parsed(self, source: Source, context: Context) -> Parsed:
         if not isinstance(source, ColumnSource):
-            return Parsed(usage_of_rows(self.rows), [], Counter())
+            return Parsed(self._table(source, usage_of_rows, self.rows), [], Counter())
         usages, rejects, skipped, before = [USAGE_SCHEMA.empty_table()], [], Counter[str](), 0
         for _, run in groupby(self.tables, key=lambda table: table.schema):
             table = pa.concat_tables(run).combine_chunks()
             numbers = self._numbers()[before : before + len(table)]
             place = f"lines {numbers[0]} to {numbers[-1]}" if len(numbers) else "no lines"
-            parsed = called(source, place, source.usage, table, context)
+            parsed = parsed_of(source, place, table, context)
             shifted = pc.add(parsed.usage["record"], before)
             usages.append(parsed.usage.set_column(0, "record", shifted))
             rejects += [Reject(reject.record + before, *reject[1:]) for reject in parsed.rejects]
             skipped += parsed.skipped
             before += len(table)
         return Parsed(pa.concat_tables(usages), rejects, skipped)
+
+    def _table(self, source: Source, make: Callable[[list[Record]], pa.Table], rows: list[Record]) -> pa.Table:
+        """The table of what a RowSource made. Raises SourceFailed for values that fit no column."""
+        try:
+            return make(rows)
+        except Exception as error:
+            first = getattr(error, "record", None)
+            place = f"one of {len(self.named):,} records" if first is None else self.named[first].place
+            raise failed(source, place, error) from error
 
     def _numbers(self) -> np.ndarray[Any, Any]:
         if self.named:
@@ -254,7 +257,7 @@ def _take(item: Item, source: Source, context: Context, records: _Records, fitte
         assert isinstance(source, RowSource)
         if key := given_twice(item.record):
             raise Rejected("unknown_shape", f"{key[:100]} is given twice")
-        rows = [storable(row) for row in called(source, item.place, source.row, item.record, context)]
+        rows = rows_of(source, item.place, item.record, context)
     except Rejected as rejected:
         records.reject(rejected, item)
     except Skip as skip:

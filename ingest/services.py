@@ -45,6 +45,7 @@ class Import:
     at: datetime | None = None
     observed_at: datetime | None = None
     accept_bad: bool = False
+    accept_by: str = "--accept-bad"  # what has it accept them, for the person who reads why it stopped
     options: Mapping[str, str] = field(default_factory=dict)  # of its kind, and billing_accounts
     part: bool = False  # of a delivery in several files: it replaces nothing
     whole: bool = False  # states all there is of the time it covers: what it does not state has vanished
@@ -93,7 +94,7 @@ def ingest_file(job: Import) -> IngestRun:
         source=job.kind, account=job.account, input_name=job.path.name, observed_at=job.observed_at,
         connection_id=job.connection_id,
     )  # fmt: skip
-    intake = Intake(run, source, context, Breaker(job.accept_bad), job.progress, ending)
+    intake = Intake(run, source, context, Breaker(job.accept_bad, rest=job.accept_by), job.progress, ending)
     return take(intake, groups(job.path, source, context, latest_us=latest_us()))
 
 

@@ -8,6 +8,7 @@ from ingest import streams
 from ingest.calc.reasons import Rejected
 from ingest.calc.records import load_json
 from ingest.source import Source
+from ingest.source_faults import called
 
 _BOM = "\ufeff"
 _DECODER = json.JSONDecoder()
@@ -36,7 +37,7 @@ def shape(path: Path, source: Source) -> str:
 def _is_document(text: str, whole: bool, source: Source) -> bool:
     first, newline, rest = text.partition("\n")
     if (newline or whole) and (value := _value(first)) is not None:
-        return source.is_page(value) and not (rest.strip() and _objects(rest))
+        return called(source, "the first line", source.is_page, value) and not (rest.strip() and _objects(rest))
     if not newline:  # one line, either cut by our look at it or damaged
         return not whole and (text.startswith("[") or '"data"' in text[:400])
     try:

@@ -81,7 +81,7 @@ class Source(ABC):
     """One kind of input. Subclasses are ColumnSource (fast path over Arrow columns) or RowSource (record by record)."""
 
     kind: ClassVar[str]
-    layer: ClassVar[str]  # invoice, cost_report, provider_usage, gateway, trace or meter
+    layer: ClassVar[str]  # invoice, cost_report, provider_usage, gateway, trace or meter, and no other
     maps: ClassVar[bool] = False  # takes a mapping file
     e_notation: ClassVar[bool] = False  # counts may be written 1e3
     lines_layer: ClassVar[str] = "cost_report"  # of its Lines
@@ -144,7 +144,10 @@ class ColumnSource(Source):
 
     @abstractmethod
     def usage(self, table: pa.Table, context: Context) -> Parsed:
-        """Usage rows of records given as a table of one of ``schemas``; ``record`` numbers are the rows' positions."""
+        """Usage rows of records given as a table of one of ``schemas``; ``record`` numbers are the rows' positions.
+
+        Rows as RowSource.row makes them, in a table of ``ingest.calc.usage.usage_table``.
+        """
 
 
 class RowSource(Source):
@@ -154,6 +157,9 @@ class RowSource(Source):
     def row(self, record: Record, context: Context) -> list[Record]:
         """Usage rows (columns of USAGE_SCHEMA, missing ones NULL) of one record, or Lines, or both.
 
+        ``native_id`` is required: by it a record is known when it comes again; without one it is quarantined
+        (``unknown_shape``). Times are datetimes with a zone, amounts are Decimals. A name that is no column and a value
+        that does not fit its column are bugs of the source: the import stops there.
         An empty list means: no usage (raise ``Skip`` to name why). Raises Rejected.
         """
 

@@ -41,11 +41,12 @@ class Status:
     connection: Connection | None = None
     streams: dict[str, list[Window]] = field(default_factory=dict)  # what complete answers to it cover
     records: int = 0  # stored or changed within RECENT_DAYS
-    last_done_at: datetime | None = None
+    last_done_at: datetime | None = None  # the last import that finished, or delivery of a pushed stream
     arrivals: frozenset[date] = frozenset()  # days of the strip on which records came
     zone: str = "UTC"
     begins_on: date | None = None
     refused: RefusedFiles | None = None
+    dismissed: bool = False  # all its runs; see ingest.dismissals
 
     @property
     def name(self) -> str:
@@ -65,7 +66,7 @@ class Status:
         """
         item = self.connection
         if item is None:
-            return "ok" if self.last_done_at else "failing"
+            return "ok" if self.last_done_at or self.dismissed else "failing"
         if not item.enabled:
             return "disabled"
         if item.failures or self.refused:

@@ -143,7 +143,7 @@ def _pull(lease: Lease, source: Source, client: Client, planned: tuple[Stream, W
         found = listed(source, stream.name, source.pages, client, stream, window, connection.options)
         pages = _watched(found, run, lease, failed)
         context = context_of(options=connection.options)
-        intake = Intake(run, source, context, Breaker(off=False), whole=_whole(source, stream, window))
+        intake = Intake(run, source, context, Breaker(off=False, rest=""), whole=_whole(source, stream, window))
         try:
             take(intake, groups_of_pages(pages, source, context, latest_us=latest_us()))
         except Stopped as stopped:

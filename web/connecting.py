@@ -26,7 +26,9 @@ class CannotSync(Exception):
 
 
 @sensitive_variables("secret")
-def connect_tried(settings: Settings, secret: str, *, by: User, untried: bool) -> tuple[Connection, Trial | None]:
+def connect_tried(
+    settings: Settings, secret: str, *, by: User | None, untried: bool
+) -> tuple[Connection, Trial | None]:
     """Save a connection after it answered, or unseen by choice. Raises WrongConnection, PullFailed, NotTried."""
     trial = None
     item = _unsaved(settings, secret, by)
@@ -38,7 +40,7 @@ def connect_tried(settings: Settings, secret: str, *, by: User, untried: bool) -
 
 
 @sensitive_variables("secret")
-def _unsaved(settings: Settings, secret: str, by: User) -> Connection:
+def _unsaved(settings: Settings, secret: str, by: User | None) -> Connection:
     """The connection as it would be, checked and with its key sealed; nothing of it is kept."""
     with transaction.atomic():
         made = connect(settings, secret=secret, by=by)

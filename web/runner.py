@@ -1,4 +1,4 @@
-"""Web server, worker and scheduler as one program: started together, stopped together.
+"""Web server, worker and scheduler as one program: started together, each started again when it ends, stopped together.
 
 The parts are `manage.py` commands of their own, so that each holds the embedded database as long as it lives. They end
 when we do, also when we are killed: each reads a pipe of which we alone have the other end.
@@ -6,6 +6,7 @@ when we do, also when we are killed: each reads a pipe of which we alone have th
 
 import contextlib
 import http.client
+import logging
 import os
 import signal
 import socket
@@ -13,19 +14,47 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.conf import settings
 
+log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 FIRST_PORT, PORTS_TRIED = 8000, 50
 READY_SECONDS, STOP_SECONDS, POLL_SECONDS = 60.0, 20.0, 0.2
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a part that ended is started again; each twice the one before
+MOST_ENDS, ENDS_SECONDS = 5, 60.0  # so many ends of one part within so long are no accident
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class NotServed(Exception):
-    """The site could not be started, or a part of it ended by itself; the message says which."""
+    """The site could not be started, or a part of it ends time and again; the message says which."""
+
+
+@dataclass
+class Part:
+    """One of the programs, the times it ended, and when it is to be started again (of a clock in seconds)."""
+
+    name: str
+    arguments: Sequence[str]
+    process: "subprocess.Popen[bytes] | None" = None
+    began_at: float = 0.0
+    due_at: float = 0.0
+    ends: list[float] = field(default_factory=list)  # since it last ran for ENDS_SECONDS
+
+    def ended(self, how: str, now: float) -> float:
+        """Note that it ended by itself; seconds until it is due again. Raises NotServed when that happens too often."""
+        if now - self.began_at >= ENDS_SECONDS:
+            self.ends.clear()
+        self.ends.append(now)
+        lately = sum(now - at < ENDS_SECONDS for at in self.ends)
+        if lately >= MOST_ENDS:
+            raise NotServed(f"the {self.name} ended {lately} times within a minute, the last time {how}")
+        pause: float = min(FIRST_PAUSE * 2 ** min(len(self.ends) - 1, 10), LONGEST_PAUSE)
+        self.due_at = now + pause
+        return pause
 
 
 def free_port(wanted: int | None, *, otherwise_next: bool) -> int:
@@ -52,17 +81,18 @@ def _is_free(port: int) -> bool:
 def serve(port: int, ready: Callable[[str], None]) -> None:
     """Run until a signal asks to stop; ``ready`` is called with the URL once the site answers.
 
-    Raises NotServed when a part ends by itself or the site does not answer in time; the others are stopped first.
+    A part that ends by itself is started again after a pause. Raises NotServed when one ends time and again, or the
+    site does not answer in time; the others are stopped first.
     """
     asked = threading.Event()
     before = {number: signal.signal(number, lambda *_: asked.set()) for number in SIGNALS}
-    parts: dict[str, subprocess.Popen[bytes]] = {}
+    parts = [
+        Part("web server", ("web", "--port", str(port))), Part("worker", ("worker",)), Part("scheduler", ("beat",)),
+    ]  # fmt: skip
     try:
-        parts["web server"] = _start("web", "--port", str(port), "--while-stdin-open")
-        parts["worker"] = _start("worker", "--beat", "--while-stdin-open")
         _watch(parts, port, ready, asked)
     finally:
-        _stop(parts)
+        _stop([part.process for part in parts if part.process is not None])
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -70,7 +100,7 @@ def serve(port: int, ready: Callable[[str], None]) -> None:
 def _start(*arguments: str) -> "subprocess.Popen[bytes]":
     manage = Path(settings.BASE_DIR) / "manage.py"
     return subprocess.Popen(  # noqa: S603  our own command, without a shell
-        [sys.executable, str(manage), *arguments],
+        [sys.executable, str(manage), *arguments, "--while-stdin-open"],
         env=os.environ | {"FINOPS_BOOTSTRAP": "0"},  # this Python has what it needs
         stdin=subprocess.PIPE,  # never written to; it ends with us
         stdout=sys.stderr.fileno(),  # stdout belongs to whoever reads the URL from it
@@ -89,19 +119,34 @@ def end_with_stdin() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def _watch(
-    parts: dict[str, "subprocess.Popen[bytes]"], port: int, ready: Callable[[str], None], asked: threading.Event
-) -> None:
+def _watch(parts: Sequence[Part], port: int, ready: Callable[[str], None], asked: threading.Event) -> None:
     deadline, answered = time.monotonic() + READY_SECONDS, False
-    while not asked.wait(POLL_SECONDS):
-        for name, part in parts.items():
-            if (code := part.poll()) is not None:
-                raise NotServed(f"the {name} ended by itself (exit code {code})")
+    while not asked.is_set():
+        for part in parts:
+            _keep(part)
         if not answered and _answers(port):
             answered = True
             ready(f"http://{HOST}:{port}/")
         if not answered and time.monotonic() > deadline:
             raise NotServed(f"the web server does not answer within {READY_SECONDS:.0f} seconds")
+        asked.wait(POLL_SECONDS)
+
+
+def _keep(part: Part) -> None:
+    """Start the part if it is due; where it has ended, end what it started and say when it starts again."""
+    now, process = time.monotonic(), part.process
+    if process is None:
+        if now >= part.due_at:
+            part.process, part.began_at = _start(*part.arguments), now
+        return
+    code = process.poll()
+    if code is None:
+        return
+    _end(process)
+    part.process = None
+    how = f"by itself (exit code {code})" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+    pause = part.ended(how, now)
+    log.warning("the %s ended, %s; it is started again in %.0f s", part.name, how, pause)
 
 
 def _answers(port: int) -> bool:
@@ -116,23 +161,22 @@ def _answers(port: int) -> bool:
         client.close()
 
 
-def _stop(parts: dict[str, "subprocess.Popen[bytes]"]) -> None:
+def _stop(processes: "Sequence[subprocess.Popen[bytes]]") -> None:
     """Ask all to stop, wait, and end what is left, with the processes that they started."""
-    for part in parts.values():
-        if part.poll() is None:
-            part.terminate()
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
     deadline = time.monotonic() + STOP_SECONDS
-    for part in parts.values():
+    for process in processes:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            part.wait(max(0.0, deadline - time.monotonic()))
-        _end_group(part)
-        if part.stdin is not None:
-            part.stdin.close()
+            process.wait(max(0.0, deadline - time.monotonic()))
+        _end(process)
 
 
-def _end_group(part: "subprocess.Popen[bytes]") -> None:
-    try:
-        os.killpg(part.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return  # nothing is left of it
-    part.wait()
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End it and what it started, at once."""
+    with contextlib.suppress(ProcessLookupError):  # nothing is left of it
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.stdin is not None:
+        process.stdin.close()

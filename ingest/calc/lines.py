@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.calc.reasons import Reject
-from ingest.calc.usage import DIMENSIONS, EARLIEST_US, MONEY, UTC_TIME
+from ingest.calc.tables import require_columns, table_of
+from ingest.calc.usage import DIMENSIONS, EARLIEST_US, MONEY, NO_ID, UTC_TIME
 
 CATEGORIES = ("Usage", "Purchase", "Tax", "Credit", "Adjustment")  # FOCUS ChargeCategory
 COSTS = ("list_cost", "contracted_cost", "effective_cost", "billed_cost")
@@ -43,18 +44,18 @@ LINE_SCHEMA = pa.schema(
         ("kind_of_cost", pa.string()),  # '' or notional: a subscription's would-be cost, never in a total
     ]
 )
+LINE_COLUMNS = frozenset(LINE_SCHEMA.names)
 _LIMIT = pa.scalar(10**12, MONEY)
 
 
 def line_table(rows: list[dict[str, Any]]) -> pa.Table:
     """A table of LINE_SCHEMA with its defaults from rows that name the columns they know.
 
-    Raises KeyError for a name that is not a column.
+    Raises WrongRows for a name that is no column, and for a value that does not fit its column.
     """
-    unknown = {name for row in rows for name in row} - set(LINE_SCHEMA.names)
-    if unknown:
-        raise KeyError(f"not a column of the line table: {', '.join(sorted(unknown))}")
-    return pa.Table.from_pylist([_DEFAULTS | row | _derived(row) for row in rows], schema=LINE_SCHEMA)
+    for row in rows:
+        require_columns(tuple(row), LINE_COLUMNS, "line")
+    return table_of([_DEFAULTS | row | _derived(row) for row in rows], LINE_SCHEMA, given=rows)
 
 
 _DEFAULTS: dict[str, Any] = {
@@ -84,6 +85,7 @@ def check_lines(table: pa.Table, *, latest_us: int) -> tuple[pa.Table, list[Reje
             if hit:
                 rejects.setdefault(row, Reject(numbers[row], reason, detail))
 
+    mark(pc.equal(pc.fill_null(table["native_id"], ""), ""), "unknown_shape", NO_ID)
     mark(pc.is_null(table["period_start"]), "missing_time", "period_start")
     start, end = table["period_start"].cast(pa.int64()), table["period_end"].cast(pa.int64())
     mark(

@@ -4,9 +4,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from functools import lru_cache
 from hashlib import blake2b
+from math import isfinite
 from typing import Any
 
 import pyarrow as pa
@@ -162,17 +164,49 @@ def require_text(value: str, name: str) -> None:
         raise Rejected("bad_utf8", f"{name} holds a lone surrogate or a NUL")
 
 
+_INSTANTS = ("occurred_at", "period_start", "period_end")
+_COUNTS = frozenset(field.name for field in USAGE_SCHEMA if pa.types.is_int64(field.type))
 _TEXTS = frozenset(field.name for field in [*USAGE_SCHEMA, *LINE_SCHEMA] if pa.types.is_string(field.type))
 
 
 def storable(row: dict[str, Any]) -> dict[str, Any]:
-    """A usage row whose texts are texts that can be stored. Raises Rejected."""
+    """A usage row or line whose texts can be stored, whose counts are whole and whose times are instants. Raises Rejected."""
     for name, value in row.items():
         if isinstance(value, str):
             require_text(value, name)
         elif value is not None and name in _TEXTS:
             raise Rejected("unknown_shape", f"{name} is a {type(value).__name__}, not a text")
+        elif type(value) is not int and name in _COUNTS and value is not None:
+            _require_whole(value, name)
+    for name in _INSTANTS:
+        moment = row.get(name)
+        if moment is not None and not isinstance(moment, datetime):
+            raise Rejected("bad_time", f"{name} is a {type(moment).__name__}, not a datetime")
+        if moment is not None and moment.tzinfo is None:
+            raise Rejected("bad_time", f"{name} has no zone")
+    if (tags := row.get("tags")) and not _are_tags(tags):
+        raise Rejected("unknown_shape", "tags is not what ingest.calc.identity.canonical_tags writes")
     return row
+
+
+def _require_whole(value: Any, name: str) -> None:
+    """Arrow would cut the fraction off; what is no number at all it names itself."""
+    try:
+        if not isfinite(value):
+            raise Rejected("bad_number", name)
+        if value != int(value):
+            raise Rejected("fractional", name)
+    except TypeError:
+        return
+
+
+@lru_cache(maxsize=4_096)
+def _are_tags(text: str) -> bool:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and all(isinstance(value, str) for value in found.values())
 
 
 def _nested(value: Any, type_: pa.DataType, name: str, e_notation: bool) -> Any:

@@ -4,7 +4,7 @@ Columns are USAGE_SCHEMA's; token classes are disjoint (invariant 1). A row that
 and its neighbours are kept; nothing is clamped.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from finops.tokens import ALL_INPUT_CLASSES, MAX_TOKENS, TOKEN_CLASSES
 from ingest.calc.reasons import Reject
+from ingest.calc.tables import require_columns, table_of
 
 UTC_TIME = pa.timestamp("us", tz="UTC")
 MONEY = pa.decimal128(30, 12)
@@ -46,8 +47,10 @@ USAGE_SCHEMA = pa.schema(
         ("units", UNITS_TYPE),
     ]
 )
+USAGE_COLUMNS = frozenset(USAGE_SCHEMA.names)
 _DEFAULTS: dict[str, Any] = {"requests": 1, "mode": "sync", "reported_currency": "USD"}
 
+NO_ID = "the source gives this record no native_id"
 EARLIEST_US = 1_420_070_400_000_000  # 2015-01-01T00:00Z
 MAX_REQUESTS = 2**31 - 1
 _LIMITS = {"requests": MAX_REQUESTS, "failed": MAX_REQUESTS, "tool_calls": 2**15 - 1}
@@ -56,11 +59,9 @@ _LIMITS = {"requests": MAX_REQUESTS, "failed": MAX_REQUESTS, "tool_calls": 2**15
 def usage_table(rows: int, columns: Mapping[str, Any]) -> pa.Table:
     """A table of USAGE_SCHEMA from the columns a source knows; the others get their default or NULL.
 
-    A column is an array of ``rows`` values or one scalar for all rows. Raises KeyError for a name that is not a column.
+    A column is an array of ``rows`` values or one scalar for all rows. Raises WrongRows for a name that is no column.
     """
-    unknown = set(columns) - set(USAGE_SCHEMA.names)
-    if unknown:
-        raise KeyError(f"not a column of the usage table: {', '.join(sorted(unknown))}")
+    require_columns(tuple(columns), USAGE_COLUMNS, "usage")
     arrays = []
     for field in USAGE_SCHEMA:
         value = columns.get(field.name, _DEFAULTS.get(field.name))
@@ -76,6 +77,12 @@ def usage_table(rows: int, columns: Mapping[str, Any]) -> pa.Table:
             array = pa.repeat(pa.scalar(value, field.type), rows)
         arrays.append(array)
     return pa.Table.from_arrays(arrays, schema=USAGE_SCHEMA)
+
+
+def usage_of_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """A table of USAGE_SCHEMA from rows that name its columns; the others get their default or NULL. Raises WrongRows."""
+    table = table_of(rows, USAGE_SCHEMA)
+    return usage_table(len(table), dict(zip(table.column_names, table.columns, strict=True)))
 
 
 def ints(table: pa.Table, name: str) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -110,6 +117,7 @@ def check(table: pa.Table, *, latest_us: int) -> tuple[pa.Table, list[Reject]]:
             details.append((why, detail))
             reason[hit] = len(details) - 1
 
+    mark(pc.equal(pc.fill_null(table["native_id"], ""), "").to_numpy(), "unknown_shape", NO_ID)
     time = table["occurred_at"]
     mark(pc.is_null(time).to_numpy(), "missing_time", "occurred_at")
     instant = pc.fill_null(time.cast(pa.int64()), EARLIEST_US).to_numpy()

@@ -7,7 +7,8 @@ class IngestRun(models.Model):
     """One attempt to read one input (a file, a pushed batch, or a window of a pulled stream). Unique by id.
 
     Changed by its own process only, which proves itself by ``fence`` with every batch; once ``lease_until`` has passed
-    anyone may end it as failed. ``read = stored + changed + duplicate + quarantined + skipped``.
+    anyone may end it as failed. One that has ended may be dismissed, which is noted (ingest.dismissals).
+    ``read = stored + changed + duplicate + quarantined + skipped``.
     """
 
     class State(models.TextChoices):

@@ -6,15 +6,22 @@ A module whose name begins with _ is none.
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from functools import cache
 from types import ModuleType
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 from django.conf import settings
 
-from ingest.source import Guide, Source
+from ingest.calc.mapping import LAYERS
+from ingest.pull import Option
+from ingest.source import ColumnSource, Guide, RowSource, Source
 
 _NEEDED = {"kind": str, "layer": str, "guide": Guide}
+_KIND = re.compile("[a-z][a-z0-9_]{0,39}")
 
 
 class UnknownKind(ValueError):
@@ -55,7 +62,49 @@ def _source(package: str, name: str) -> Source:
         raise WrongSource(f"{place}: SOURCE is {_article(source)}: write `SOURCE = YourSource()`, see ingest/source.py")
     if lacking := [what for what, kind in _NEEDED.items() if not isinstance(getattr(source, what, None), kind)]:
         raise WrongSource(f"{place}: its source says no {' and no '.join(lacking)}, see ingest/source.py")
+    for declared in _DECLARED:
+        value = getattr(source, declared.name, None)
+        if not declared.holds(value):
+            raise WrongSource(f"{place}: {declared.name} = {value!r:.80}: {declared.remedy}, see ingest/source.py")
+    if not isinstance(source, RowSource | ColumnSource):
+        raise WrongSource(f"{place}: its source is neither a RowSource nor a ColumnSource, see ingest/source.py")
+    if isinstance(source, ColumnSource) and not (_all(pa.Schema)(found := getattr(source, "schemas", ())) and found):
+        raise WrongSource(f"{place}: its source says no schemas, a tuple of Arrow schemas, see ingest/source.py")
     return source
+
+
+class _Declared(NamedTuple):
+    """A declaration of a source, and what is told where it does not hold."""
+
+    name: str
+    holds: Callable[[Any], bool]
+    remedy: str
+
+
+def _all(kind: type) -> Callable[[Any], bool]:
+    """Whether a value is a tuple of this: a text would be taken for its letters."""
+    return lambda value: isinstance(value, tuple) and all(isinstance(each, kind) for each in value)
+
+
+def _is_zone(name: Any) -> bool:
+    try:
+        return bool(ZoneInfo(name))
+    except (ValueError, TypeError, KeyError, OSError):
+        return False
+
+
+_ONE_LAYER = f"a layer is one of {', '.join(LAYERS)}"
+_GLOBS = 'write a tuple of texts such as ("tokens.*",)'
+_DECLARED = (
+    _Declared("kind", lambda kind: bool(_KIND.fullmatch(kind)), "a kind is a-z, 0-9 and _, beginning with a letter"),
+    _Declared("layer", LAYERS.__contains__, _ONE_LAYER),
+    _Declared("lines_layer", LAYERS.__contains__, _ONE_LAYER),
+    _Declared("guide", _all(str), "a Guide is of five texts"),
+    _Declared("scopes", _all(str), _GLOBS),
+    _Declared("line_scopes", _all(str), _GLOBS),
+    _Declared("issuer_zone", _is_zone, "there is no such time zone"),
+    _Declared("options", _all(Option), "write a tuple of Options"),
+)
 
 
 def _article(source: object) -> str:

@@ -165,6 +165,40 @@ def test_no_name_runs_and_no_page_scrolls_sideways(browser: Browser, site: str, 
     assert heard == []
 
 
+def test_a_phone_shows_whose_and_how_fresh_each_source_is_and_cuts_no_table(
+    browser: Browser, site: str, tmp_path: Path
+) -> None:
+    from tests.web.connected import connected, cover, midnight, ran
+
+    item = connected("production", account="org-acme-international", days=20, last_ok_at=midnight(0))
+    cover(item, ["usage.completions"], (midnight(20), midnight(9)), (midnight(8), midnight(0)))
+    reason = "api.openai.com answered 500 to /v1/organization/usage/completions, five times in a row"
+    ran(
+        item,
+        state="failed",
+        reason=reason,
+        stream="usage.completions",
+        window_start=midnight(9),
+        window_end=midnight(8),
+    )
+    ran(None, kind="cloudflare_ai_gateway", account="gateway-of-the-search-team", stored=1_234_567)
+    ran(None, kind="generic", account="spreadsheet", state="failed", reason="broke off")
+    heard: list[str] = []
+    page = logged_in(browser, site, "phone", heard)
+    for path in ("sources/", "sources/production/", "imported/?kind=generic&account=spreadsheet", "data-health/"):
+        page.goto(f"{site}/{path}")
+        assert no_sideways_scroll(page), path
+        name = path.partition("?")[0].strip("/").replace("/", "-")
+        page.screenshot(path=folder(tmp_path) / f"{name}-390.png", full_page=True)
+        for table in page.locator(".panel:not(.calendar) > .scroll > table").all():  # 60 days scroll in their card
+            assert table.evaluate("it => it.scrollWidth <= it.parentElement.clientWidth"), (path, table.inner_text())
+    page.goto(f"{site}/sources/")
+    row = page.locator("tbody", has=page.get_by_role("link", name="production")).first
+    assert "account org-acme-international" in row.inner_text()
+    assert "last delivered" in row.inner_text()
+    assert heard == []
+
+
 def folder(tmp_path: Path) -> Path:
     """Where screenshots go: SCREENSHOTS, else the test's own folder."""
     return Path(os.environ.get("SCREENSHOTS", tmp_path))

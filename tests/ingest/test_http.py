@@ -11,6 +11,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from ingest.http import USER_AGENT, HttpClient, KeyRefused, Limits
@@ -167,7 +168,7 @@ def test_a_redirect_is_an_error_that_names_its_status_only(status: int, clock: C
         pytest.raises(PullFailed) as failed,
     ):
         http.get("usage")
-    assert str(failed.value) == f"GET 127.0.0.1/usage answered {status}: redirects are not followed"
+    assert str(failed.value) == f"GET 127.0.0.1:{first.port}/usage answered {status}: redirects are not followed"
     assert len(first.asked) == 1
     assert second.asked == []
 
@@ -191,6 +192,27 @@ def test_an_answer_that_breaks_off_is_asked_again_and_never_taken_for_whole(faul
         pytest.raises(PullFailed, match="broke off"),
     ):
         http.get("usage")
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("http://meter.local:8080/x", "meter.local:8080"), ("http://meter.local/x", "meter.local"),
+        ("http://meter.local:80/x", "meter.local"), ("https://meter.local:443/x", "meter.local"),
+        ("https://meter.local:80/x", "meter.local:80"), ("http://[::1]:9/x", "[::1]:9"), ("http://[::1]/x", "[::1]"),
+    ],
+)  # fmt: skip
+def test_an_error_names_the_server_with_its_port_where_it_is_not_the_schemes(
+    url: str, server: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: Any) -> Any:
+        raise httpx.ReadError("gone")
+
+    with HttpClient(url, {}, allowed=LOOPBACK, tries=1) as http:
+        monkeypatch.setattr(http._transport, "handle_request", breaks)
+        with pytest.raises(PullFailed) as failed:
+            http.get("usage")
+    assert str(failed.value) == f"GET {server}/x/usage broke off"
 
 
 def test_nobody_there_is_said_so(clock: Clock) -> None:
@@ -310,7 +332,7 @@ def test_of_an_error_only_its_plain_word_is_told(status: int, body: bytes, word:
         pytest.raises(PullFailed) as failed,
     ):
         http.get("v1/usage", {"page": "secret-cursor"})
-    assert str(failed.value) == f"GET 127.0.0.1/v1/usage answered {status}{word}"
+    assert str(failed.value) == f"GET 127.0.0.1:{server.port}/v1/usage answered {status}{word}"
 
 
 def test_a_next_page_given_as_url_is_followed_on_the_same_server_only(clock: Clock) -> None:

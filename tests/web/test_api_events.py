@@ -4,6 +4,7 @@ import gzip
 import json
 import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.db import DatabaseError, connection
 from django.test import Client
 from django.utils import timezone
 
+from finops.tokens import TOKEN_CLASSES
 from ingest import push
 from ingest.intake import Unfinished
 from ingest.models import IngestRun, Quarantine, UsageEvent
@@ -21,6 +23,7 @@ from web.models import IdempotencyKey
 
 pytestmark = pytest.mark.usefixtures("ledger")
 URL = "/api/v1/events"
+SAMPLES = Path(__file__).parents[1] / "samples" / "litellm"
 
 
 @pytest.fixture
@@ -118,6 +121,54 @@ def test_one_object_is_a_batch_of_one(headers: dict[str, str]) -> None:
     for body in (b'{"a": []}', json.dumps(event(2)).replace("{", '{"id": "x", ').encode()):
         told = send(headers, body).json()
         assert (told["read"], told["quarantined"], told["rejected"][0]["index"]) == (1, 1, 0)
+
+
+def recorded() -> list[dict[str, Any]]:
+    """What LiteLLM 1.106.2 gave to its callbacks, see ORIGIN.md."""
+    return [json.loads(line) for line in (SAMPLES / "recorded_payloads.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("log_format", ["json_array", "ndjson", "single"])
+def test_each_format_of_litellms_generic_logger_arrives_under_its_one_content_type(
+    headers: dict[str, str], log_format: str
+) -> None:
+    calls = recorded()
+    bodies_ = {
+        "json_array": [json.dumps(calls)],
+        "ndjson": ["\n".join(map(json.dumps, calls))],  # GenericAPILogger joins so, without a last newline
+        "single": [json.dumps(call) for call in calls],
+    }[log_format]
+    told = [send(headers, body.encode(), "?source=litellm").json() for body in bodies_]
+    assert sum(each["read"] for each in told) == sum(each["stored"] for each in told) == len(calls)
+    tokens = sum(int(value) for each in told for name, value in each["totals"].items() if name in TOKEN_CLASSES)
+    paid = [call for call in calls if call["cache_hit"] is not True]
+    assert tokens == sum(call["prompt_tokens"] + call["completion_tokens"] for call in paid)
+
+
+def test_lines_under_the_content_type_of_json_are_what_they_are_under_their_own(headers: dict[str, str]) -> None:
+    lines = json.dumps(event(1)).encode() + b"\r\n{broken\n\xff\xfe\n5\n\n" + json.dumps(event(2)).encode() + b"\n"
+    told = send(headers, lines, HTTP_CONTENT_ENCODING="identity").json()
+    assert (told["read"], told["stored"], told["quarantined"]) == (5, 2, 3)
+    assert [row["index"] for row in told["rejected"]] == [1, 2, 3]
+    one = json.dumps([event(1), event(2)], indent=1).encode()  # over many lines, and one value
+    assert send(headers, one).json()["duplicate"] == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"5\n6",
+        b'[{"id": "x"}]\n[{"id": "y"}]',
+        b'{"id": "x"},\n{"id": "y"}',
+        b'{\n"id": "x"',
+        b'{"id": "x"} {"id": "y"}',
+    ],
+)
+def test_what_is_neither_one_value_nor_lines_of_records_is_refused_whole(headers: dict[str, str], body: bytes) -> None:
+    answer = send(headers, body)
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+    assert "The body is no JSON: not_json at character" in answer.json()["detail"]
+    assert IngestRun.objects.count() == 0
 
 
 def test_what_may_be_posted_cannot_be_read(headers: dict[str, str]) -> None:

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from finops.models import AuditEvent, User
-from ingest.models import Connection, Credential, UsageEvent
+from ingest.health_selectors import statuses
+from ingest.models import Connection, Credential, IngestRun, UsageEvent
 from tests.fake_provider import FakeProvider, generate
 from tests.fake_provider.pulled import MIDNIGHT, impatient, only
+from tests.web.connected import ran
 
 pytestmark = pytest.mark.usefixtures("ledger")
 FORMER = "sk-admin-the-key-of-before"
@@ -81,12 +84,14 @@ def test_a_key_comes_from_standard_input_or_a_variable_too(
     assert Credential.objects.get().reference == "env:MY_OPENAI_KEY"
 
 
-def test_a_key_that_does_not_work_is_said_to_be_stored_and_shown_nowhere(
+def test_a_key_that_does_not_work_is_said_and_shown_nowhere(
     connected: FakeProvider, tmp_path: Path, capsys: Any
 ) -> None:
     key = tmp_path / "key"
     key.write_text("sk-admin-neither-is-this-one")
-    with pytest.raises(CommandError, match=r"my-openai is stored, but.*401") as failed:
+    with pytest.raises(
+        CommandError, match=r"my-openai is given its new key, but.*401.*connection key my-openai"
+    ) as failed:
         call_command("connection", "key", "my-openai", "--key-from", f"file:{key}")
     assert failed.value.returncode == 1
     assert "neither" not in str(failed.value) + capsys.readouterr().out
@@ -141,6 +146,7 @@ def test_the_url_of_another_server_asks_for_the_key_again(connected: FakeProvide
     [
         ([], "say what to change"), (["--option", "colour=red"], "no option colour"),
         (["--rename", "Not A Name"], "small letters"), (["--every", "0"], "no whole number of at least 1"),
+        (["--since", "2999-01-01"], "it begins on 2999-01-01, and today is"),
         (["--folder", "."], "watches no folder"), (["--as", "nobody"], "there is no user nobody"),
     ],
 )  # fmt: skip
@@ -185,3 +191,26 @@ def test_removed_it_is_gone_with_its_key_and_what_it_delivered_stays(
     assert (Connection.objects.count(), Credential.objects.count()) == (0, 0)
     assert UsageEvent.objects.count() == stored > 0
     assert wrong("connection", "remove", "my-openai") == "there is no connection my-openai; there are: none"
+    [left] = statuses(timezone.now())
+    assert (left.kind, left.state) == ("openai", "ok"), "an account that delivered is still a source"
+
+
+def test_one_that_never_delivered_leaves_nothing_to_look_at(connected: FakeProvider, capsys: Any) -> None:
+    with pytest.raises(CommandError, match="401"):
+        call_command("sync", "my-openai")
+    failed = IngestRun.objects.count()
+    assert failed > 0
+
+    run(capsys, "connection", "remove", "my-openai")
+
+    assert statuses(timezone.now()) == []
+    assert IngestRun.objects.filter(notes__dismissed="with the connection my-openai").count() == failed, "runs stay"
+
+
+def test_a_failed_import_before_it_stays_when_another_connection_of_the_account_goes(
+    connected: FakeProvider, capsys: Any
+) -> None:
+    ran(None, state="failed", reason="broke off")
+    run(capsys, "connection", "remove", "my-openai")
+    [left] = statuses(timezone.now())
+    assert (left.connection, left.state) == (None, "failing")

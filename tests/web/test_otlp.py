@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -13,11 +14,16 @@ import pytest
 from django.db import OperationalError, connection
 from django.test import Client
 from django.urls import include, path
+from django.utils import timezone
 from opentelemetry import trace
+from opentelemetry._logs import LogRecord
 from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader, MetricExportResult
 from opentelemetry.sdk.resources import Resource
@@ -28,8 +34,11 @@ from opentelemetry.trace import StatusCode
 from pytest_django.live_server_helper import LiveServer
 
 from allocation.derived import refresh
+from ingest import runs
+from ingest.health_selectors import statuses
 from ingest.intake import Unfinished
 from ingest.models import IngestRun, Quarantine
+from ingest.sources import get_source
 from tests.ingest.sources.test_otlp import CHAT, USED, document, span
 from tests.web.ledger import bearer, person
 from web.api import otlp
@@ -231,7 +240,7 @@ def test_json_of_another_shape_is_refused(client: Client, token: str, body: byte
 def test_other_types_methods_and_callers_are_refused(client: Client, token: str) -> None:
     given = {"Authorization": token}
     assert client.post("/v1/traces", GOOD, content_type="text/plain", headers=given).status_code == 415
-    assert client.get("/v1/traces", headers=given).status_code == 403, "a token of scope ingest reads nothing"
+    assert client.get("/v1/traces", headers=given).status_code == 405, "there is nothing to read"
     assert client.post("/v1/traces?account=%00", GOOD, content_type=JSON, headers=given).status_code == 400
     user = person("reader", "admin")
     for scope in ("read", "write"):
@@ -271,6 +280,73 @@ def test_the_sdk_sends_again_what_could_not_be_stored(server: str, token: str, m
     exporter = OTLPSpanExporter(f"{server}/v1/traces", headers={"Authorization": token})
     assert exporter.export(spans(2)) is SpanExportResult.SUCCESS
     assert facts()[:2] == (2, 2)
+
+
+@pytest.mark.parametrize("encoding", [PROTOBUF, JSON])
+@pytest.mark.parametrize("signal", ["logs", "profiles", "traces/"])
+def test_a_signal_that_is_not_received_is_answered_with_a_status(
+    client: Client, token: str, encoding: str, signal: str
+) -> None:
+    answer = client.post(f"/v1/{signal}", GOOD, content_type=encoding, headers={"Authorization": token})
+    assert (answer.status_code, answer["Content-Type"]) == (404, encoding)
+    assert "Retry-After" not in answer
+    code, message = status_of(answer.content, encoding)
+    assert code == 12  # UNIMPLEMENTED
+    assert message == (
+        "This server receives /v1/traces and /v1/metrics, no other signal; turn its exporter off (of logs: "
+        "OTEL_LOGS_EXPORTER=none)."
+    )
+    assert client.post(f"/v1/{signal}", GOOD, content_type=encoding).status_code == 401
+    assert not IngestRun.objects.exists()
+
+
+def test_the_sdk_sends_logs_once_and_gives_up(server: str, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    answers = otlp.OtherSignalView.post
+
+    def counted(view: Any, request: Any, signal: str) -> Any:
+        asked.append(signal)
+        return answers(view, request, signal)
+
+    monkeypatch.setattr(otlp.OtherSignalView, "post", counted)
+    exporter = OTLPLogExporter(f"{server}/v1/logs", headers={"Authorization": token})
+    provider = LoggerProvider(resource=RESOURCE)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    provider.get_logger("test").emit(LogRecord(body="SECRET"))
+    assert asked == ["logs"]
+    assert not IngestRun.objects.exists()
+
+
+def test_a_bug_of_its_reader_is_no_reason_to_send_again(
+    client: Client, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(get_source("otlp")), "row", lambda *_: [{"modle_served": "gpt-5"}])
+    answer = client.post("/v1/traces", GOOD, content_type=JSON, headers={"Authorization": token})
+    assert answer.status_code == 500
+    code, message = status_of(answer.content, JSON)
+    assert code == 13  # INTERNAL
+    assert message.startswith("the source otlp failed at event 0/resourceSpans/0/")
+    assert message.endswith(": modle_served is no column of the usage table; the nearest is model_served")
+
+
+def test_a_stream_with_committed_records_is_healthy_while_its_run_of_the_hour_is_open(
+    client: Client, token: str
+) -> None:
+    assert client.post("/v1/traces", GOOD, content_type=JSON, headers={"Authorization": token}).status_code == 200
+    run = IngestRun.objects.get()
+    assert (run.state, run.stored) == ("running", 1)
+    [status] = statuses(timezone.now())
+    assert (status.kind, status.state, status.records, status.last_done_at) == ("otlp", "ok", 1, run.heartbeat_at)
+    # The reaper ends the run after its hour: what was last delivered does not become later by that.
+    IngestRun.objects.update(lease_until=timezone.now() - timedelta(minutes=1))
+    assert runs.reap() == 1
+    assert statuses(timezone.now())[0].last_done_at == run.heartbeat_at
+
+
+def test_a_stream_of_which_nothing_was_committed_has_not_delivered(client: Client, token: str) -> None:
+    runs.shared(source="otlp", account="default", stream="traces")
+    [status] = statuses(timezone.now())
+    assert (status.state, status.last_done_at) == ("failing", None)
 
 
 def test_accounts_are_kept_apart(client: Client, token: str) -> None:

@@ -6,10 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from finops.models import AuditEvent
+from finops.models import AuditEvent, SiteMark
 from ingest import health_selectors
 from ingest.calc.windows import Window
 from ingest.connections import Trial
@@ -484,3 +485,91 @@ def test_no_name_of_a_connection_hides_another_page() -> None:
     for name in ("connect", "imported", "sync", "data-health"):
         connected(name, account=name)
         assert f"<h1>{name}</h1>" in client.get(f"/sources/{name}/").content.decode()
+
+
+def test_an_account_whose_runs_all_failed_is_dismissed_by_an_admin_until_the_next_run() -> None:
+    ran(None, kind="generic", account="a", state="failed", reason="broke off")
+    ran(None, kind="generic", account="b", state="refused", reason="no file of this kind")
+    ran(None, kind="litellm", stored=1)
+    admin, auditor = client_of("admin"), client_of("auditor")
+    where, page = {"kind": "generic", "account": "a"}, "/imported/?kind=generic&account=a"
+    assert "Dismiss" in admin.get(page).content.decode()
+    assert "Dismiss" not in auditor.get(page).content.decode()
+    assert "Dismiss" not in admin.get("/imported/?kind=litellm&account=default").content.decode()
+    assert auditor.post("/imported/dismiss", where).status_code == 403
+    assert admin.get("/imported/dismiss").status_code == 405
+
+    told = admin.post("/imported/dismiss", where, follow=True).content.decode()
+    assert "account a, is dismissed" in told
+    assert {status.account for status in health_selectors.statuses(timezone.now())} == {"b", "default"}
+    event = AuditEvent.objects.get(action="imports.dismissed")
+    assert (event.actor, event.details["account"], event.details["runs"]) == ("admin", "a", 1)
+    assert "has no failed run" in admin.post("/imported/dismiss", where, follow=True).content.decode()
+    delivered = {"kind": "litellm", "account": "default"}
+    assert "has delivered" in admin.post("/imported/dismiss", delivered, follow=True).content.decode()
+
+    ran(None, kind="generic", account="a", state="failed", reason="again")
+    assert admin.get(page).status_code == 200, "it failed again"
+
+
+def test_one_that_kept_something_before_it_failed_is_no_alarm_once_dismissed() -> None:
+    ran(None, kind="generic", state="failed", reason="broke off", stored=5)
+    where = {"kind": "generic", "account": "default"}
+    client_of("admin").post("/imported/dismiss", where)
+    [status] = health_selectors.statuses(timezone.now())
+    assert (status.state, status.records) == ("ok", 5), "what it kept is still in the ledger"
+
+
+@pytest.mark.parametrize(
+    ("given", "opened"),
+    [
+        ({}, False), ({"base_url": "http://127.0.0.1:1/"}, True), ({"begins_on": "2999-01-01"}, True),
+        ({"name": "taken"}, False),
+        ({"secret": "sk-wrong-CANARY-000000"}, False),
+        ({"secret": "sk-wrong-CANARY-000000", "base_url": "https://proxy.example.com/v1"}, True),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_among_the_settings_that_are_folded_opens_them(
+    trial: list[Connection], given: dict[str, str], opened: bool
+) -> None:
+    connected("taken", "anthropic")
+    client = client_of("admin")
+    answer = client.post("/connect/openai/", form(**given)) if given else client.get("/connect/openai/")
+    page = answer.content.decode()
+    assert ('<details class="more" open>' in page) == opened
+    if given.keys() & {"base_url", "begins_on", "name"} and "secret" not in given:
+        [field] = given
+        assert f'id="id_{field}_error"' in page, "it stands at its field"
+
+
+def test_pages_say_when_the_scheduler_does_not_run() -> None:
+    client, said = client_of("auditor"), "The scheduler has"
+    pages = ("/sources/", "/data-health/")
+    connected("conn", last_ok_at=timezone.now(), next_due_at=timezone.now())
+    assert not any(said in client.get(path).content.decode() for path in pages), "connected this minute"
+    Connection.objects.update(created_at=timezone.now() - timedelta(minutes=6))
+    for path in pages:
+        page = client.get(path).content.decode()
+        assert "The scheduler has never run" in page
+        assert "All on time" not in page
+        assert "Nothing to do" not in page
+    SiteMark.objects.create(name="worker")
+    assert not any(said in client.get(path).content.decode() for path in pages)
+    at = timezone.now() - timedelta(minutes=12, seconds=5)
+    SiteMark.objects.update(at=at)
+    for path in pages:
+        assert (
+            f"The scheduler has not run since {at:%Y-%m-%d %H:%M} UTC, 12 min ago" in client.get(path).content.decode()
+        )
+
+
+def test_alive_says_since_when_the_scheduler_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CommandError, match="The scheduler has never run"):
+        call_command("alive")
+    SiteMark.objects.create(name="worker")
+    call_command("alive")
+    assert "The last heartbeat was 0 s ago" in capsys.readouterr().out
+    at = timezone.now() - timedelta(seconds=130)
+    SiteMark.objects.update(at=at)
+    with pytest.raises(CommandError, match=f"has not run since {at:%Y-%m-%d %H:%M} UTC, 2 min ago"):
+        call_command("alive")

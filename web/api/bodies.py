@@ -42,7 +42,9 @@ def raw(request: Request, most: int = MOST_BYTES) -> bytes:
 def records(request: Request) -> list[Any]:
     """The records of a batch: a JSON list, ``{"events": [...]}``, one JSON object, or a JSON value a line.
 
-    A line that cannot be read is a Rejected in its place. Raises ParseError, TooLarge, UnsupportedMediaType.
+    Several lines of which the first is an object of its own are such lines also as application/json: loggers send so
+    that have one content type for all their formats (LiteLLM's generic_api). A line that cannot be read is a Rejected in
+    its place. Raises ParseError, TooLarge, UnsupportedMediaType.
     """
     media = (request.content_type or "").partition(";")[0].strip().lower()
     if media not in _JSON + _LINES:
@@ -50,13 +52,20 @@ def records(request: Request) -> list[Any]:
     body = _decoded(request)
     if not body.strip():
         raise ParseError("The body is empty; it is sent with a Content-Length.")
-    return [_line(line) for line in body.split(b"\n") if line.strip()] if media in _LINES else _document(body)
+    return [_line(line) for line in _lines(body)] if media in _LINES else _document(body)
+
+
+def _lines(body: bytes) -> list[bytes]:
+    return [line for line in body.split(b"\n") if line.strip()]
 
 
 def _document(body: bytes) -> list[Any]:
     try:
         found = load_json(body)
     except Rejected as rejected:
+        lines = _lines(body)
+        if len(lines) > 1 and isinstance(_line(lines[0]), dict):
+            return [_line(line) for line in lines]
         raise ParseError(f"The body is no JSON: {rejected.reason} {rejected.detail}") from None
     if isinstance(found, dict) and "events" not in found:  # some senders make no batches
         return [found]

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ingest import push, run_selectors
-from ingest.intake import Refused, Unfinished
+from ingest.intake import Refused, SourceWrong, Unfinished
 from ingest.models import IngestRun
 from ingest.sources import UnknownKind, all_sources, get_source
 from web.api import bodies, cursors
@@ -64,6 +64,12 @@ class NotNow(APIException):
     wait = 5  # seconds; DRF sends it as Retry-After
 
 
+class OurFault(APIException):
+    """The source of this kind has a bug."""
+
+    status_code = 500
+
+
 class EventsView(Resource):
     """Batches of usage records."""
 
@@ -86,14 +92,14 @@ class EventsView(Resource):
         request=_BODY,
         responses={
             200: inline_serializer("TakenEvents", _SUMMARY),
-            **answers(400, 401, 403, 409, 413, 415, 422, 503),
+            **answers(400, 401, 403, 409, 413, 415, 422, 500, 503),
         },
     )  # fmt: skip
     @once
     def post(self, request: Request) -> Response:
-        """Up to 10,000 records and 32 MB, plain or gzip. Every record is stored, known already or rejected with its
-        reason when this answers; the same batch may be sent again, also in part, and nothing counts twice.
-        Needs a token of scope ingest.
+        """Up to 10,000 records and 32 MB, plain or gzip; a record a line is taken as application/json, too. Every record
+        is stored, known already or rejected with its reason when this answers; the same batch may be sent again, also in
+        part, and nothing counts twice. Needs a token of scope ingest.
         """
         cursors.known_only(request, ("source", "account"))
         kind, account = _kind(request), _account(request)
@@ -104,6 +110,10 @@ class EventsView(Resource):
             raise bodies.TooLarge(f"{many}; send the batch in parts.") from None
         except Refused as refused:
             raise ValidationError({"detail": str(refused)}) from None
+        except SourceWrong as wrong:
+            raise OurFault(
+                f"{wrong}; the batch is not stored whole: once the source is mended, send it again"
+            ) from wrong
         except (Unfinished, DatabaseError) as error:
             raise NotNow from error
         return Response(summary(run) | {"rejected": _rejected(run)})

@@ -3,6 +3,10 @@
 What the answers mean is the protocol's: 200 says that all that was sent is committed, or named in ``partialSuccess``
 (what was quarantined; spans that are no calls of a model are no rejects); 503 says to send it again, which changes
 nothing where it was stored. An error's body is a google.rpc.Status in the encoding of the request.
+
+Logs, profiles and whatever else has a path below /v1/ are not received: they are answered with 404 and a Status that says
+so. Of all errors the protocol lets an exporter repeat 429, 502, 503 and 504 alone, and the SDKs that repeat every 5xx do
+not repeat a 404: so they report once what they drop, and stop. 200 would say that it was taken.
 """
 
 import json
@@ -27,7 +31,7 @@ from rest_framework.views import APIView
 from ingest.calc import otlp
 from ingest.calc.reasons import Rejected
 from ingest.calc.records import given_twice
-from ingest.intake import Unfinished
+from ingest.intake import SourceWrong, Unfinished
 from ingest.push import take_stream
 from ingest.reading import Group
 from ingest.source import NotThisKind
@@ -38,7 +42,7 @@ from web.models import ApiToken
 MAX_BODY = 64 << 20  # as sent, and as decoded
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 RETRY_AFTER = 5  # seconds
-_GRPC = {400: 3, 401: 16, 403: 7, 405: 12, 413: 8, 415: 3, 503: 14}  # google.rpc.Code of a status
+_GRPC = {400: 3, 401: 16, 403: 7, 404: 12, 405: 12, 413: 8, 415: 3, 500: 13, 503: 14}  # google.rpc.Code of a status
 
 
 class TooLarge(APIException):
@@ -53,6 +57,22 @@ class Unavailable(APIException):
 
     status_code = 503
     default_detail = "The ledger cannot store this now; send it again."
+
+
+class OurFault(APIException):
+    """The reader of this signal has a bug."""
+
+    status_code = 500
+
+
+class NotReceived(APIException):
+    """A signal that this server does not receive."""
+
+    status_code = 404
+    default_detail = (
+        "This server receives /v1/traces and /v1/metrics, no other signal; "
+        "turn its exporter off (of logs: OTEL_LOGS_EXPORTER=none)."
+    )
 
 
 class IngestTokenAlone(WithinTokenScope):
@@ -76,13 +96,44 @@ class _AsAsked(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-class _Receiver(APIView):
-    """One signal of OTLP."""
+class _Signal(APIView):
+    """A path of OTLP: who may post there, and what errors look like."""
 
     authentication_classes = [TokenAuthentication]
     permission_classes = [IngestTokenAlone]
     content_negotiation_class = _AsAsked
     ingests = True
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """Errors as google.rpc.Status; what nobody foresaw goes on."""
+        if isinstance(exc, DatabaseError):
+            exc = Unavailable()
+        response = super().handle_exception(exc)
+        status = response.status_code
+        detail = getattr(exc, "detail", "") or HTTPStatus(status).phrase
+        text = " ".join(map(str, detail)) if isinstance(detail, list) else str(detail)
+        error = _status(_encoding(self.request), _GRPC.get(status, 2), text)
+        error.status_code = status
+        for name in ("WWW-Authenticate", "Allow", "Retry-After"):
+            if name in response:
+                error[name] = response[name]
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            error["Retry-After"] = str(RETRY_AFTER)
+        return error
+
+
+class OtherSignalView(_Signal):
+    """Logs, profiles, and what the protocol may get."""
+
+    @extend_schema(exclude=True)
+    def post(self, request: Request, signal: str) -> HttpResponse:  # noqa: ARG002  every path is answered alike
+        """Raises NotReceived."""
+        raise NotReceived
+
+
+class _Receiver(_Signal):
+    """One signal of OTLP."""
+
     kind: ClassVar[str]
     stream: ClassVar[str]
     holds: ClassVar[str]  # the field of a document
@@ -107,6 +158,8 @@ class _Receiver(APIView):
             raise ValidationError(f"{rejected.reason}: {rejected.detail}") from None
         except NotThisKind as other:
             raise ValidationError(str(other)) from None
+        except SourceWrong as wrong:
+            raise OurFault(str(wrong)) from wrong
         except Unfinished:
             raise Unavailable from None
         return self._accepted(encoding, groups)
@@ -132,23 +185,6 @@ class _Receiver(APIView):
             setattr(message.partial_success, name, len(places))
             message.partial_success.error_message = text
         return HttpResponse(message.SerializeToString(), content_type=PROTOBUF)
-
-    def handle_exception(self, exc: Exception) -> Any:
-        """Errors as google.rpc.Status; what nobody foresaw goes on."""
-        if isinstance(exc, DatabaseError):
-            exc = Unavailable()
-        response = super().handle_exception(exc)
-        status = response.status_code
-        detail = getattr(exc, "detail", "") or HTTPStatus(status).phrase
-        text = " ".join(map(str, detail)) if isinstance(detail, list) else str(detail)
-        error = _status(_encoding(self.request), _GRPC.get(status, 2), text)
-        error.status_code = status
-        for name in ("WWW-Authenticate", "Allow", "Retry-After"):
-            if name in response:
-                error[name] = response[name]
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            error["Retry-After"] = str(RETRY_AFTER)
-        return error
 
 
 class TracesView(_Receiver):
@@ -217,4 +253,5 @@ def _varint(number: int) -> bytes:
 urlpatterns = [
     path("v1/traces", TracesView.as_view(), name="otlp-traces"),
     path("v1/metrics", MetricsView.as_view(), name="otlp-metrics"),
+    path("v1/<path:signal>", OtherSignalView.as_view(), name="otlp-other"),
 ]

@@ -37,6 +37,7 @@ _MEANING = {
     413: "More than one request may hold.",
     415: "A content type or coding that is not taken here.",
     422: "The Idempotency-Key belongs to another request.",
+    500: "Something is wrong on our side; the detail says what.",
     503: "Not now; the same request may be sent again.",
 }
 

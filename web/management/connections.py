@@ -10,7 +10,7 @@ from typing import Any
 from django.views.decorators.debug import sensitive_variables
 
 from finops.models import User
-from ingest.connections import try_out
+from ingest.connections import Trial, try_out
 from ingest.models import Connection
 from web.management.base import Failed, LedgerCommand, WrongUse, count, day
 
@@ -91,15 +91,22 @@ def folder(given: str) -> str:
     return str(path)
 
 
-def tell(command: LedgerCommand, item: Connection, done: str, *, untried: bool) -> dict[str, Any]:
-    """Say what was done and, unless ``untried``, whether it answers now. Raises Failed when it does not."""
+def trial_of(item: Connection, *, untried: bool) -> Trial | None:
+    """Whether it answers now; None where it is not to be asked, or nothing is pulled."""
+    return None if untried or item.way != Connection.Way.PULL else try_out(item)
+
+
+def tell(command: LedgerCommand, item: Connection, done: str, trial: Trial | None) -> dict[str, Any]:
+    """Say what was done and, where it was tried, whether it answers. Raises Failed when it does not."""
     outcome: dict[str, Any] = {"name": item.name, "kind": item.kind, "way": item.way, "enabled": item.enabled}
-    if untried or item.way != Connection.Way.PULL:
+    if trial is None:
         command.stdout.write(f"{item.name} is {done}.")
         return outcome
-    trial = try_out(item)
     outcome |= {"ok": trial.ok, "said": trial.said}
     if not trial.ok:
-        raise Failed(f"{item.name} is stored, but: {trial.said}", outcome)
+        raise Failed(
+            f"{item.name} is {done}, but: {trial.said}; `connection key {item.name}` and `connection edit "
+            f"{item.name}` change it, `connection disable {item.name}` leaves it alone", outcome,
+        )  # fmt: skip
     command.stdout.write(f"{item.name} is {done}. {trial.said}. `manage.py sync {item.name}` pulls it now.")
     return outcome

@@ -97,9 +97,14 @@ class ConnectForm(forms.Form):
         return [self[name] for name in self.fields if name not in named]
 
     @property
-    def more_is_wrong(self) -> bool:
-        """Whether an error hides among the defaults."""
-        return any(field.errors for field in self.more)
+    def more_matters(self) -> bool:
+        """Whether an error hides among the defaults, or an address other than the default may be the cause of one."""
+        given = self.data.get("base_url", "").strip()
+        return any(field.errors for field in self.more) or given not in ("", self.source.default_url)
+
+    def say(self, wrong: str, field: str) -> None:
+        """An error of a field, by its name in ingest's Settings, or of all."""
+        self.add_error(field if field in self.fields else None, wrong)
 
     def settings(self) -> tuple[Settings, str]:
         """What was said, and the key."""

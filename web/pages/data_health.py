@@ -14,7 +14,7 @@ from finops.periods import PeriodError
 from ingest import health_selectors
 from ingest.calc.reasons import REASONS
 from ingest.models import IngestRun
-from web import data_health, verified
+from web import data_health, schedule, verified
 from web.pages.access import for_admins, for_those_who_see_everything, is_admin
 from web.pages.paging import before_of, page_of
 from web.pages.reasons import CHECKS, MEANING
@@ -31,9 +31,11 @@ def page(request: HttpRequest) -> HttpResponse:
     except PeriodError as wrong:
         return render(request, "400.html", {"wrong": f"month: {wrong}", "back": "data-health"}, status=400)
     connected = [status for status in facts.sources if status.connection and status.connection.enabled]
+    waiting_since = min((status.connection.created_at for status in connected if status.connection), default=None)
     share = (facts.unallocated / facts.cost) if facts.cost else None
     context = {
-        "facts": facts, "admin": is_admin(request), "unallocated_share": share,
+        "facts": facts, "schedule": schedule.missed(facts.now, waiting_since),
+        "admin": is_admin(request), "unallocated_share": share,
         "sources": [_source(status) for status in facts.sources],
         "connected": len(connected), "on_time": sum(status.state == "ok" for status in connected),
         "holding": len(facts.verified.checks) - len(facts.verified.failing),

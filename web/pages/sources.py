@@ -1,6 +1,7 @@
 """The page Sources: what is connected and how it goes; an admin connects, tries, pulls and switches off here."""
 
-from datetime import date, timedelta
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,14 +13,14 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_POST, require_safe
 
 from finops.models import User
-from ingest import connections, folders, health_selectors
+from ingest import connections, dismissals, folders, health_selectors
 from ingest.connections import WrongConnection
 from ingest.models import Connection
 from ingest.pull import PullFailed
 from ingest.source import Guide, Source
 from ingest.source_status import OUTSIDE, Day, Status
 from ingest.sources import UnknownKind, all_sources, get_source
-from web import connecting
+from web import connecting, schedule
 from web.pages.access import for_admins, for_those_who_see_everything, is_admin
 from web.pages.connect_form import ConnectForm, KeyForm
 
@@ -37,16 +38,23 @@ def guide_of(source: Source) -> Guide:
 @for_those_who_see_everything
 def listing(request: HttpRequest) -> HttpResponse:
     """All connections, and accounts whose records came without one."""
+    now = timezone.now()
     rows = sorted(
-        (_row(status) for status in health_selectors.statuses(timezone.now())),
+        (_row(status) for status in health_selectors.statuses(now)),
         key=lambda row: row["status"].state not in ATTENTION,
     )
     connected = [row for row in rows if row["status"].connection]
     context = {
         "connected": connected, "delivered": [row for row in rows if not row["status"].connection],
         "wanting": sum(row["status"].state in ATTENTION for row in connected), "admin": is_admin(request),
+        "schedule": schedule.missed(now, _waiting_since([row["status"] for row in connected])),
     }  # fmt: skip
     return render(request, "web/sources.html", context)
+
+
+def _waiting_since(found: Iterable[Status]) -> datetime | None:
+    """Since when a connection waits for the scheduler."""
+    return min((item.created_at for status in found if (item := status.connection) and item.enabled), default=None)
 
 
 def _row(status: Status) -> dict[str, Any]:
@@ -96,6 +104,7 @@ def _detail(request: HttpRequest, status: Status, key_form: KeyForm | None, **ch
         "names": names, "known_names": known, "guide": guide_of(source) if source else None, "source": source,
         "refused": health_selectors.refused_files(status.connection) if status.connection else [],
         "key_form": key_form, "admin": is_admin(request) and status.connection is not None,
+        "may_dismiss": is_admin(request) and status.connection is None and status.state == "failing",
     }  # fmt: skip
     return render(request, "web/source.html", context)
 
@@ -162,7 +171,7 @@ def connect(request: HttpRequest, kind: str) -> HttpResponse:
         except connecting.NotTried as failed:
             context["failed"] = str(failed)
         except (WrongConnection, PullFailed) as wrong:
-            form.add_error(None, _sentence(wrong))
+            form.say(_sentence(wrong), getattr(wrong, "field", ""))
         else:
             said = f"{_sentence(trial.said)} " if trial else ""
             messages.success(request, f"{made.name} is connected. {said}Its first sync begins with the next tick.")
@@ -206,6 +215,22 @@ def accept(request: HttpRequest, name: str) -> HttpResponse:
     else:
         messages.success(request, f"What can be read of {path} is taken with the next sync, which is due now.")
     return redirect("source", name=name)
+
+
+@require_POST
+@for_admins
+def dismiss(request: HttpRequest) -> HttpResponse:
+    """Take an account whose runs all failed off the list."""
+    kind, account = (request.POST.get(name, "").replace("\x00", "") for name in ("kind", "account"))
+    try:
+        dismissals.dismiss(kind, account, by=_user(request))
+    except dismissals.CannotDismiss as cannot:
+        messages.error(request, _sentence(cannot))
+    else:
+        messages.success(
+            request, f"{kind}, account {account}, is dismissed; its runs stay, and the next one shows it again."
+        )
+    return redirect("sources")
 
 
 @sensitive_post_parameters("secret")

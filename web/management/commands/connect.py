@@ -5,15 +5,16 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from ingest.connections import Settings, WrongConnection, connect
+from ingest.connections import Settings, WrongConnection
 from ingest.credentials import CredentialError
 from ingest.models import Connection
+from web.connecting import NotTried, connect_tried
 from web.management import connections as shared
-from web.management.base import LedgerCommand, WrongUse, named_options
+from web.management.base import Failed, LedgerCommand, WrongUse, named_options
 
 
 class Command(LedgerCommand):
-    """Stores the settings and, sealed, the key; then asks once whether it works."""
+    """Asks once whether it works; then stores the settings and, sealed, the key. Nothing is kept of what does not answer."""
 
     help = "Connect a source: `connect NAME --kind openai --key-from env:OPENAI_ADMIN_KEY`."
 
@@ -38,8 +39,18 @@ class Command(LedgerCommand):
             options["account"], options["url"] or "", given, timedelta(minutes=options["every"] or 60), options["since"],
         )  # fmt: skip
         key, by = shared.secret(options["key_from"], ask=not watched), shared.person(options["actor"])
+        untried = options["no_try"] or settings.way != Connection.Way.PULL
         try:
-            made = connect(settings, secret=key, by=by)
+            made, trial = connect_tried(settings, key, by=by, untried=untried)
         except (WrongConnection, CredentialError) as error:
             raise WrongUse(error) from None
-        return shared.tell(self, made, "connected", untried=options["no_try"])
+        except NotTried as failed:
+            outcome = {
+                "name": settings.name,
+                "kind": settings.kind,
+                "way": settings.way,
+                "ok": False,
+                "said": str(failed),
+            }
+            raise Failed(f"{settings.name} was not saved: {failed} (--no-try saves it unseen)", outcome) from None
+        return shared.tell(self, made, "connected", trial)

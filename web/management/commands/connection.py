@@ -4,9 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import transaction
 
 from ingest.connections import WrongConnection, edit, remove, replace_secret, set_enabled
 from ingest.credentials import CredentialError
+from ingest.folders import NoFolder, accept
+from ingest.health_selectors import refused_files
 from ingest.models import Connection
 from web.management import connections as shared
 from web.management.base import LedgerCommand, WrongUse, json_option, named_options
@@ -17,11 +20,12 @@ _ACTIONS = {
     "disable": "Leave it alone until it is enabled again.",
     "enable": "Pull it again, from where it stopped.",
     "remove": "Forget it and its key.",
+    "accept": "Take what can be read of files that were refused, with the next sync.",
 }
 
 
 class Command(LedgerCommand):
-    """``connection edit|key|disable|enable|remove NAME``. What it delivered stays, whatever is done."""
+    """``connection edit|key|disable|enable|remove|accept NAME``. What it delivered stays, whatever is done."""
 
     help = "Change, switch off or remove a connection; what it delivered stays."
 
@@ -37,19 +41,22 @@ class Command(LedgerCommand):
             if name in ("edit", "key"):
                 shared.key_option(action)
                 shared.try_option(action)
+            if name == "accept":
+                action.add_argument("files", nargs="*", metavar="FILE", help="as `manage.py sources` names them")
+                action.add_argument("--all", action="store_true", help="all that were refused")
             shared.person_option(action)
             json_option(action)
 
     def run(self, **options: Any) -> dict[str, Any]:
         item, by = shared.named(options["name"]), shared.person(options["actor"])
-        actions = {"edit": self._edit, "key": self._key, "remove": self._remove}
+        actions = {"edit": self._edit, "key": self._key, "remove": self._remove, "accept": self._accept}
         try:
             if options["action"] in actions:
                 return actions[options["action"]](item, options, by=by)
             set_enabled(item, enabled=options["action"] == "enable", by=by)
-        except (WrongConnection, CredentialError) as error:
+        except (WrongConnection, CredentialError, NoFolder) as error:
             raise WrongUse(error) from None
-        return shared.tell(self, item, f"{options['action']}d", untried=True)
+        return shared.tell(self, item, f"{options['action']}d", None)
 
     def _edit(self, item: Connection, options: dict[str, Any], *, by: Any) -> dict[str, Any]:
         changes = _changes(item, options)
@@ -57,7 +64,7 @@ class Command(LedgerCommand):
         if not changes and not key:
             raise WrongUse("say what to change, e.g. --every 15; see `manage.py connection edit --help`")
         edit(item, by=by, secret=key, **changes)
-        return shared.tell(self, item, "changed", untried=options["no_try"])
+        return shared.tell(self, item, "changed", shared.trial_of(item, untried=options["no_try"]))
 
     def _key(self, item: Connection, options: dict[str, Any], *, by: Any) -> dict[str, Any]:
         key = shared.secret(options["key_from"], ask=True)
@@ -65,11 +72,24 @@ class Command(LedgerCommand):
             raise WrongUse("no key was given: say --key-from env:NAME, file:PATH or - (standard input)")
         replace_secret(item, key, by=by)
         item.refresh_from_db()  # the key that it holds is the former one
-        return shared.tell(self, item, "given its new key", untried=options["no_try"])
+        return shared.tell(self, item, "given its new key", shared.trial_of(item, untried=options["no_try"]))
 
     def _remove(self, item: Connection, options: dict[str, Any], *, by: Any) -> dict[str, Any]:
         remove(item, by=by)
-        return shared.tell(self, item, "removed", untried=True)
+        return shared.tell(self, item, "removed", None)
+
+    @transaction.atomic
+    def _accept(self, item: Connection, options: dict[str, Any], *, by: Any) -> dict[str, Any]:
+        files = options["files"]
+        if options["all"] == bool(files):
+            raise WrongUse(f"name files, or all of them with --all; `manage.py sources` lists those of {item.name}")
+        paths = files or [file.path for file in refused_files(item, limit=None)]
+        for path in paths:
+            accept(item, path, by=by)
+        self.stdout.write(
+            f"What can be read is taken with the next sync: `manage.py sync {item.name}`, or the worker's."
+        )
+        return {"name": item.name, "accepted": paths}
 
 
 def _changes(item: Connection, options: dict[str, Any]) -> dict[str, Any]:

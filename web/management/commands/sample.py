@@ -6,7 +6,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
+from ingest.calc.mapping import MappingError
 from ingest.samples import EXPECTED, beside, canonical, expectation, samples
+from ingest.source import Source
+from ingest.source_faults import SourceFailed
 from ingest.sources import UnknownKind, get_source
 from web.management.base import Failed, LedgerCommand, RefusedHere, WrongUse
 
@@ -33,7 +36,7 @@ class Command(LedgerCommand):
             raise WrongUse(f"{folder} holds no samples; add some, with an ORIGIN.md that says whose they are")
         outcome: dict[str, Any] = {"kind": source.kind, "same": [], "written": [], "missing": [], "different": []}
         for sample in samples(folder):
-            text, place = canonical(expectation(sample, source)), beside(sample, EXPECTED)
+            text, place = _expected(sample, source), beside(sample, EXPECTED)
             state = (
                 "missing"
                 if not place.exists()
@@ -56,3 +59,12 @@ class Command(LedgerCommand):
             names = ", ".join(outcome["different"] + outcome["missing"])
             raise Failed(f"{names}: differs from its expectation or has none", outcome)
         return outcome
+
+
+def _expected(sample: Path, source: Source) -> str:
+    try:
+        return canonical(expectation(sample, source))
+    except SourceFailed as failed:
+        raise Failed(f"{sample.name}: {failed}") from failed
+    except MappingError as wrong:
+        raise WrongUse(f"the mapping of {sample.name}: {wrong}") from None
