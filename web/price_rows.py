@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.db.models.functions import Collate
 
 from ingest.calc.prices import ALWAYS, BOOKS, PRICE_CLASSES
@@ -52,13 +52,20 @@ class PriceLine:
         return None if self.of["valid_from"] <= ALWAYS else self.of["valid_from"]
 
     @property
+    def unit(self) -> str:
+        """What the rate is for."""
+        return per(self.of)
+
+    @property
     def more(self) -> int:
         """Classes that have no column of their own and another rate than those that have one."""
         told = {(row["rate"], row["per"]) for name, row in self.rates.items() if name in SHOWN}
         return sum((row["rate"], row["per"]) not in told for name, row in self.rates.items() if name not in SHOWN)
 
 
-def lines(asked: Asked, *, at: datetime, after: tuple[str, str] | None) -> tuple[list[PriceLine], tuple[str, str] | None]:
+def lines(
+    asked: Asked, *, at: datetime, after: tuple[str, str] | None
+) -> tuple[list[PriceLine], tuple[str, str] | None]:
     """A page of models by provider and name, and the place after which the next page begins (None: it is the last)."""
     found = _models(asked, at)
     if after is not None:
@@ -68,7 +75,7 @@ def lines(asked: Asked, *, at: datetime, after: tuple[str, str] | None) -> tuple
     if not page:
         return [], None
     (first_provider, first), (last_provider, last) = page[0], page[-1]
-    rows = _asked(Price.objects.filter(Q(p__gt=first_provider) | Q(p=first_provider, m__gte=first)), asked, at)
+    rows = _models(asked, at).filter(Q(p__gt=first_provider) | Q(p=first_provider, m__gte=first))
     rows = rows.filter(Q(p__lt=last_provider) | Q(p=last_provider, m__lte=last)).order_by("p", "m", "id")
     described = described_rows(rows, price_book(), at)
     return _lines(described, asked), page[-1] if len(names) > MODELS else None
@@ -109,12 +116,9 @@ def per(row: dict[str, Any]) -> str:
 _UNITS_FROM = PRICE_CLASSES.index("request")
 
 
-def _models(asked: Asked, at: datetime) -> "QuerySet[Price]":
-    return _asked(Price.objects.all(), asked, at)
-
-
-def _asked(found: "QuerySet[Price]", asked: Asked, at: datetime) -> "QuerySet[Price]":
-    found = found.annotate(p=Collate("provider", "C"), m=Collate("model", "C")) if "p" not in found.query.annotations else found
+def _models(asked: Asked, at: datetime) -> Any:
+    """Prices of live books that are valid at an instant and asked for, with p and m to order by."""
+    found: Any = Price.objects.annotate(p=Collate("provider", "C"), m=Collate("model", "C"))
     found = found.filter(version__live=True, valid_from__lte=at).filter(Q(valid_to=None) | Q(valid_to__gt=at))
     if asked.provider:
         found = found.filter(provider=asked.provider)

@@ -6,7 +6,7 @@ nothing. What usage shares of energy are charges of its keys of their own, in ki
 without money; what is idle are entries (status Idle) with the fleet's owner.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +24,7 @@ LAYER, USED, IDLE = "fleet", "Used", "Idle"
 SUBJECT = "fleet "  # begins how charges name a fleet
 GPU_HOUR, ENERGY, CO2 = "gpu_hour", "kilowatt_hour", "co2e_kilogram"
 CLASSES = (ENERGY, CO2)  # that no usage is rated by
+_AMOUNTS = ("quantity", "effective_cost")
 __all__ = ["CLASSES", "KIND", "apply", "parse", "subject"]
 
 
@@ -105,8 +106,21 @@ def _more(original: dict[str, Any], fleet: Fleet, price_class: str, quantity: De
 def _replaced(usage: pa.Table, rows: dict[int, list[dict[str, Any]]]) -> pa.Table:
     """The charges, those of ``rows`` in place of what they were."""
     touched = pc.is_in(pa.array(range(len(usage)), pa.int64()), pa.array(sorted(rows), pa.int64()))
-    made = pa.Table.from_pylist([row for number in sorted(rows) for row in rows[number]], schema=usage.schema)
+    made = pa.Table.from_pylist(_joined(row for number in sorted(rows) for row in rows[number]), schema=usage.schema)
     return pa.concat_tables([usage.filter(pc.invert(touched)), made]).combine_chunks()
+
+
+def _joined(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Charges with those of energy and CO2e that differ in their amounts alone as one: several classes of a key draw them."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for number, row in enumerate(rows):
+        of_energy = row["price_class"] in CLASSES
+        place = tuple(value for name, value in row.items() if name not in _AMOUNTS) if of_energy else (number,)
+        if place in found:
+            found[place] |= {name: found[place][name] + row[name] for name in _AMOUNTS}
+        else:
+            found[place] = row
+    return list(found.values())
 
 
 def _idle(fleet: Fleet, found: FleetDay) -> Iterator[Entry]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from web.demo.plan import STREAMS, Model, Stream
+from web.demo.plan import LOST_ACCOUNT, STREAMS, Model, Stream
 from web.demo.window import Window
 
 DATA = Path(__file__).parent / "data"
@@ -30,7 +30,8 @@ def buckets(window: Window) -> pd.DataFrame:
         parts += [_day(hours, stream, day, window, weekly) for day in window.days()]
     found = pd.concat(parts, ignore_index=True)
     found = found[(found["hour"] < pd.Timestamp(window.now) - pd.Timedelta(hours=1)) & (found["requests"] > 0)]
-    return found.sort_values(["hour", "account", "model", "api_key"], kind="stable")[list(CSV_COLUMNS)]
+    lost: pd.Series[bool] = (found["account"] == LOST_ACCOUNT) & (found["hour"].dt.date == window.lost_day())
+    return found.loc[~lost, list(CSV_COLUMNS)].sort_values(["hour", "account", "model", "api_key"], kind="stable")
 
 
 def _weekly_shape(recording: pd.DataFrame) -> np.ndarray[Any, Any]:

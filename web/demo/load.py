@@ -21,11 +21,13 @@ from ingest.calc.mapping import load_mapping
 from ingest.models import FactDay
 from ingest.services import Import, ingest_file
 from web import verified
+from web.demo import agreements, invoices
 from web.demo.buckets import buckets, write_csv, write_openai
 from web.demo.calls import write_calls
 from web.demo.cost_report import ACCOUNT, write_cost_report
 from web.demo.drop import watch
 from web.demo.plan import NOTES
+from web.demo.seats import write_seats
 from web.demo.window import Window
 
 MARK, ACTOR = "demo", "demo"
@@ -70,16 +72,24 @@ def load(today: date, now: datetime, show: Show) -> Summary:
             for job in write_files(window, Path(folder), show):
                 job.progress = partial(_reading, show, job.path.name)
                 ingest_file(job)
-            _refresh(show)
-            report = write_cost_report(window, Path(folder) / "openai_costs.json")
-            ingest_file(Import(report, "openai", account=ACCOUNT))
         watch("gateway")
     _refresh(show)
     if window is not None:
-        _mark(window, until=today)
+        _invoice(window, show)
+        _mark(window, complete=True)
         show("Checking the invariants", 0, 0)
         verified.check()
     return summary(loaded=window is not None)
+
+
+def _invoice(window: Window, show: Show) -> None:
+    """Invoices of what was charged, what they charge beyond it, and where the two differ."""
+    whole = Window(window.first, window.first, window.until, window.now)
+    if invoices.load(whole):
+        _refresh(show)
+        invoices.propose_correction(whole)
+    show("Reconciling invoices", 0, 0)
+    invoices.reconcile(whole)
 
 
 def _refresh(show: Show) -> None:
@@ -98,9 +108,9 @@ def _window(today: date, now: datetime) -> Window | None:
             raise NotADemo("this database holds data and is no demo; the demo is never mixed with it")
         return Window.ending(today, now)
     first = date.fromisoformat(mark["first"])
-    if not mark.get("until"):
-        return Window(first, first, today, now)
-    until = date.fromisoformat(mark["until"])
+    until = date.fromisoformat(mark["until"] or mark["first"])
+    if not mark.get("complete", mark["until"]):
+        return Window(first, first, max(today, until), now)
     if today < until:
         raise NotADemo(f"this demo goes up to {until} already; empty it with --reset")
     return None if today == until else Window(first, until, today, now)
@@ -109,18 +119,24 @@ def _window(today: date, now: datetime) -> Window | None:
 def _prepare(window: Window) -> None:
     """Mark first: a load that is broken off leaves a demo, not somebody's database."""
     with transaction.atomic():
-        if marked() is None:
-            _mark(window, until=None)
+        _mark(window, complete=False)
     prices.load_builtin(actor=ACTOR)
     policies.load_default(actor=ACTOR)
     rulebook.load(yaml.safe_load((FOLDER / "rules.yaml").read_text(encoding="utf-8")), actor=ACTOR)
     for code, name in COST_CENTRES.items():
         CostCentre.objects.filter(code=code, name="").update(name=name)
+    if window.since == window.first:
+        agreements.load(window)
+    else:
+        agreements.load_rates(window.first, window.until)
 
 
-def _mark(window: Window, *, until: date | None) -> None:
+def _mark(window: Window, *, complete: bool) -> None:
+    """``until`` is said from the beginning: agreements are charged up to there."""
     notes = [{"figure": figure, "kind": kind, "text": text} for figure, (kind, text) in NOTES.items()]
-    value = {"first": window.first.isoformat(), "until": until and until.isoformat(), "notes": notes}
+    value = {
+        "first": window.first.isoformat(), "until": window.until.isoformat(), "complete": complete, "notes": notes,
+    }  # fmt: skip
     SiteMark.objects.update_or_create(name=MARK, defaults={"value": value})
 
 
@@ -132,12 +148,18 @@ def write_files(window: Window, folder: Path, show: Show = lambda *_: None) -> l
     show("Writing the demo's files", 1, 3)
     others = write_csv(rows, folder / "provider_usage.csv")
     show("Writing the demo's files", 2, 3)
+    used = write_seats(window, folder / "seats.csv")
     calls = write_calls(window, folder / "gateway.jsonl.gz")
-    mapping = load_mapping((FOLDER / "mapping.yaml").read_text(encoding="utf-8"))
+    mapping, of_seats = (
+        load_mapping((FOLDER / name).read_text(encoding="utf-8")) for name in ("mapping.yaml", "mapping_seats.yaml")
+    )
+    report = write_cost_report(rows, window, folder / "openai_costs.json")
     return [
         Import(openai, "openai", account=ACCOUNT),
         Import(others, "generic", account="exports", mapping=mapping),
         Import(calls, "litellm", account="gateway"),
+        Import(used, "generic", account="seats", mapping=of_seats),
+        Import(report, "openai", account=ACCOUNT),
     ]
 
 

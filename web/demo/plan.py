@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 TILE_DAYS = 14  # length of the recording that is repeated
+LOST_ACCOUNT, LOST_MONTH, LOST_DAY = (
+    "anthropic-main",
+    1,
+    16,
+)  # whose export of one day never came: month, days after its 1st
 
 
 class Model(NamedTuple):
@@ -46,7 +51,10 @@ STREAMS = (
         "m-mid", "anthropic-main", clients=20, size=0.012, growth=1.02, depth=1.0, slow=1,
         models=(Model(0, "anthropic", "claude-haiku-4-5"), Model(2, "anthropic", "claude-haiku-5-5")),
         projects=("support-chat", "search-answers", "code-review", "support-mail", "search-ranking"), unowned=frozenset({5, 12}),
-        apart={19: Model(0, "selfhosted", "ledger-llama-70b-ft")},  # a model of the site's own: no book has its price
+        apart={
+            19: Model(0, "selfhosted", "ledger-llama-70b-ft"),  # a model of the site's own: no book has its price
+            18: Model(0, "selfhosted", "ledger-qwen3-32b"),  # another, on the fleet of `agreements`
+        },
     ),
     Stream(
         "deepseek-r1", "deepseek-main", clients=16, size=0.4, growth=1.06, depth=1.07,
@@ -84,5 +92,16 @@ NOTES = {
     "dates of single requests": ("tiled", "Runs of consecutive requests are moved to the demo's days, a run a day."),
     "traces of several calls": ("simulated", "Some consecutive requests are joined into one query."),
     "agent runs": ("measured", "Total tokens and cost of Aider benchmark runs; calls and traces are simulated."),
+    "a lost export": (
+        "simulated", "One day of anthropic-main never reached the ledger; its invoice shows it, reconciliation finds it."
+    ),
+    "contracts, commitments, own GPUs, other charges": (
+        "assumed", "Made-up terms, marked *example*; what they cost is computed from the demo's usage."
+    ),
+    "invoices": (
+        "simulated", "Derived from what the ledger computed, with planted variances, marked *example*."
+    ),
+    "exchange rates": ("simulated", "A made-up course of EUR/USD, marked *example*."),
+    "use of coding seats": ("simulated", "Made-up tokens of seven people; they cost nothing beyond their seats."),
     "how often agents run": ("assumed", "The benchmark is repeated more often from month to month."),
 }  # fmt: skip

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from finops.periods import Period
-from web.demo.plan import TILE_DAYS
+from web.demo.plan import LOST_DAY, LOST_MONTH, TILE_DAYS
 
 FULL_MONTHS = 3
 
@@ -44,6 +44,17 @@ class Window:
     def month(self, day: date) -> int:
         """Months since the first."""
         return (day.year - self.first.year) * 12 + day.month - self.first.month
+
+    def months(self) -> list[Period]:
+        """The demo's months from its first one on, the running one included."""
+        found = [Period.month_of(self.first)]
+        while found[-1].end <= self.until:
+            found.append(Period.month_of(found[-1].end))
+        return found
+
+    def lost_day(self) -> date:
+        """The day of which an export never came."""
+        return self.months()[LOST_MONTH].start + timedelta(days=LOST_DAY)
 
     def _monday(self) -> date:
         return self.first - timedelta(days=self.first.weekday())

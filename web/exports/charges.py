@@ -16,7 +16,8 @@ _NAMES = {
     "currency": "BillingCurrency", "status": "CommitmentDiscountStatus", "host": "HostProviderName",
     "charge_id": "x_ChargeId", "origin": "x_OriginChargeId", "scope": "x_Scope", "cause": "x_Reason",
     "subject": "x_Subject", "rule": "x_AllocationRule", "original_currency": "x_OriginalCurrency",
-    "original_cost": "x_OriginalEffectiveCost", "fx_rate": "x_FxRate", "tier_estimated": "x_TierEstimated",
+    "original_cost": "x_OriginalEffectiveCost", "fx_rate": "x_FxRate",
+    "fx_day": "x_FxRateDate", "fx_source": "x_FxSource", "tier_estimated": "x_TierEstimated",
     "pricing_unit": "x_PricingUnit", "proxy_cost": "x_UnpricedEstimate", "ratio": "x_AllocatedRatio",
 }  # fmt: skip
 _FIELDS = [field.name for field in LEDGER if not field.name.startswith("origin_")]

@@ -1,17 +1,17 @@
-"""Geometry of the charts that pages draw themselves as SVG: figures in, places in per cent or in a box of 1000 x 1000 out.
+"""Geometry of the charts that pages draw themselves as SVG: figures in, places in per cent or in a box out.
 
-Text is HTML beside the lines, so that it keeps its size at every width. Floats begin here.
+Lines lie in a box 1000 wide and 100 high. Text is HTML beside them, so that it keeps its size at every width. Floats begin here.
 """
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
 BOX = 1000
 _ROOM = 0.06  # of the axis, free on both sides
-_TICKS = 5
+_TICKS, _MARKS = 5, 8
 
 
 class Step(NamedTuple):
@@ -42,11 +42,10 @@ def waterfall(steps: Sequence[Step]) -> list[Bar]:
         at = step.amount if step.level else at + step.amount
         ends.append((low, high))
     reached = [end for step, pair in zip(steps, ends, strict=True) for end in (pair if not step.level else pair[1:])]
-    low, high = float(min(reached, default=Decimal(0))), float(max(reached, default=Decimal(1)))
-    span = high - low or abs(high) or 1.0
-    start = 0.0 if low <= 0 or span > high * 0.3 else max(0.0, low - span * 0.5)
-    start = min(start, low)
-    scale = BOX / ((high - start) * (1 + _ROOM) or 1.0)
+    least, most = float(min(reached, default=Decimal(0))), float(max(reached, default=Decimal(1)))
+    span = most - least or abs(most) or 1.0
+    start = min(0.0 if least <= 0 or span > most * 0.3 else max(0.0, least - span * 0.5), least)
+    scale = BOX / ((most - start) * (1 + _ROOM) or 1.0)
 
     def place(amount: Decimal) -> int:
         return round(max(0.0, float(amount) - start) * scale)
@@ -75,7 +74,7 @@ class Label(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """Lines in a box of 1000 x 1000: (name, path), ticks of both axes, and a label of each line."""
+    """Lines in the box: (name, path), ticks of both axes, and a label of each line."""
 
     paths: list[tuple[str, str]]
     across: list[Tick]
@@ -103,7 +102,7 @@ def stepped(series: Series, start: date, end: date, *, log: bool) -> Lines:
             if last is not None:
                 path += f"H{here:.1f}"
             if value is not None:
-                path += f"{'V' if last is not None else f'M{here:.1f} '}{scale.at(float(value)) * 10:.1f}"
+                path += f"{'V' if last is not None else f'M{here:.1f} '}{scale.at(float(value)):.2f}"
             last = value
         if last is not None:
             path += f"H{BOX}"
@@ -132,6 +131,7 @@ class _Scale:
         return round((1 - (value - self.low) / (self.high - self.low)) * 100, 2)
 
     def ticks(self) -> list[Tick]:
+        found: list[float]
         if self.log:
             found = [
                 part * 10.0**power
@@ -139,7 +139,7 @@ class _Scale:
                 for part in (1, 2, 5)
                 if self.low <= math.log10(part * 10.0**power) <= self.high
             ]
-            if len(found) > _TICKS + 1:
+            if len(found) > _MARKS:
                 found = [value for value in found if f"{value:e}"[0] == "1"]
         else:
             step = _nice(self.high / _TICKS)
@@ -164,7 +164,7 @@ def _dates(start: date, end: date) -> list[Tick]:
     months = (end.year - start.year) * 12 + end.month - start.month
     every = next(step for step in (1, 2, 3, 6, 12, 24, 60) if months / step <= 7 or step == 60)
     first = start.replace(day=1)
-    found = []
+    found: list[Tick] = []
     for number in range(months + 1):
         year, month = divmod(first.year * 12 + first.month - 1 + number, 12)
         day = date(year, month + 1, 1)
@@ -184,8 +184,3 @@ def _apart(labels: list[Label]) -> list[Label]:
         lowest = found[-1].at + 8 if found else at
         found.append(Label(", ".join(joined[at]), max(at, lowest)))
     return found
-
-
-def day_before(day: date) -> date:
-    """The day before."""
-    return day - timedelta(days=1)

@@ -2,11 +2,23 @@
 
 from django.urls import path
 
-from web.pages import data_health, runs, sources
+from web.pages import (
+    approvals,
+    commitments,
+    commitments_capacity,
+    data_health,
+    prices,
+    prices_vendors,
+    reconciliation,
+    reconciliation_invoices,
+    runs,
+    sources,
+)
 
 urlpatterns = [
     path("sources/", sources.listing, name="sources"),
     path("imported/", sources.imported, name="source-imported"),
+    path("imported/dismiss", sources.dismiss, name="source-imported-dismiss"),
     path("connect/", sources.choose, name="connect"),
     path("connect/<slug:kind>/", sources.connect, name="connect-kind"),
     path("sources/<slug:name>/", sources.detail, name="source"),
@@ -19,4 +31,20 @@ urlpatterns = [
     path("data-health/quarantine/", data_health.quarantine, name="quarantine"),
     path("runs/", runs.listing, name="runs"),
     path("runs/<int:number>/", runs.detail, name="run"),
+    path("prices/", prices.listing, name="prices"),
+    path("prices/prices.csv", prices.as_csv, name="prices-csv"),
+    path("prices/model/", prices.history, name="price-history"),
+    path("prices/answers/", prices_vendors.page, name="price-vendors"),
+    path("commitments/", commitments.page, name="commitments"),
+    path("commitments/commitments.csv", commitments.as_csv, name="commitments-csv"),
+    path("commitments/capacity/", commitments_capacity.page, name="capacity"),
+    path("approvals/", approvals.listing, name="approvals"),
+    path("approvals/<int:number>/decide", approvals.decide, name="approval-decide"),
+    path("reconciliation/", reconciliation.page, name="reconciliation"),
+    path("reconciliation/run", reconciliation.run_again, name="reconciliation-run"),
+    path("reconciliation/lines/", reconciliation.lines, name="reconciliation-lines"),
+    path("reconciliation/lines.csv", reconciliation.as_csv, name="reconciliation-csv"),
+    path("reconciliation/lines/<int:number>/note", reconciliation.note, name="reconciliation-note"),
+    path("reconciliation/invoices/", reconciliation_invoices.listing, name="invoices"),
+    path("reconciliation/invoices/<int:number>/", reconciliation_invoices.detail, name="invoice"),
 ]

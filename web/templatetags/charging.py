@@ -14,9 +14,17 @@ _CAUSES = {
     "not_captured": "not captured by us", "unpriced": "unpriced", "wrong_token_class": "wrong token class",
     "service_tier": "service tier or batch", "context_band": "context band", "duplicate": "counted twice",
     "credit": "credit", "tax": "tax", "fx": "rate of exchange", "cut_off": "cut-off between months", "rounding": "rounding",
-    "unexplained": "unexplained",
+    "unexplained": "unexplained", "several": "several causes at once",
 }  # fmt: skip
-LEVELS = {"computed": "Computed", "provider_usage": "Provider usage", "cost_report": "Cost report", "invoice": "Invoice"}
+STATES = {
+    "matched": "matched", "within_tolerance": "within tolerance", "variance": "variance", "missing": "one side missing",
+}  # fmt: skip
+LEVELS = {
+    "computed": "Computed",
+    "provider_usage": "Provider usage",
+    "cost_report": "Cost report",
+    "invoice": "Invoice",
+}
 
 
 @register.filter
@@ -33,18 +41,17 @@ def exact(amount: Decimal | None, currency: str) -> str:
 
 @register.filter
 def each(amount: Decimal | None, currency: str) -> str:
-    """Cost of one of something."""
-    return formats.unit_cost(amount, currency)
+    """Cost of one of something; a dash where there is none."""
+    return formats.unit_cost(amount if isinstance(amount, Decimal) else None, currency)
 
 
 @register.filter
 def rate(row: dict[str, Any] | None) -> str:
-    """A rate of the price book, all its digits: ``$0.0375``."""
-    if row is None:
+    """A rate of the price book with all its digits, two at least: ``$0.0375``, ``$5.00``; a dash where there is none."""
+    if not row:
         return formats.NONE
-    text = f"{row['rate'].normalize():f}"
-    whole, _, part = text.partition(".")
-    return f"{formats.symbol(row['currency'])}{int(whole):,}.{part:<02}" if part or len(whole) < 4 else f"{formats.symbol(row['currency'])}{int(whole):,}"
+    whole, _, part = f"{row['rate'].normalize():f}".partition(".")
+    return f"{formats.symbol(row['currency'])}{int(whole):,}.{part:0<2}"
 
 
 @register.filter
@@ -96,3 +103,21 @@ def get(found: dict[str, Any], name: str) -> Any:
 def thousandths(share: Decimal | None) -> int:
     """A share in a box 1000 wide."""
     return 0 if share is None else round(min(max(share, Decimal(0)), Decimal(1)) * 1000)
+
+
+@register.filter
+def worth_share(seat: Any) -> Decimal | None:
+    """What a person's usage was worth of what their seat cost; 1 is the break-even."""
+    return None if seat.worth is None or not seat.cost else seat.worth / seat.cost
+
+
+@register.filter
+def signed_short(amount: Decimal, currency: str) -> str:
+    """A difference for cards."""
+    return formats.signed_money(amount, currency)
+
+
+@register.filter
+def state_word(state: str) -> str:
+    """How the two sides of a line compare."""
+    return STATES.get(state, state)
