@@ -81,12 +81,12 @@ def described_rows(found: Any, loaded: LoadedBook, at: datetime) -> list[dict[st
 
 
 def last_changes() -> list[Change]:
-    """What the last load of any book changed of the version before it."""
-    last = PriceBookVersion.objects.filter(live=True).order_by("-loaded_at", "-id").first()
-    if last is None:
-        return []
-    former = PriceBookVersion.objects.filter(book=last.book, id__lt=last.pk).order_by("-id").first()
-    return changes(versions.rows_of(former), versions.rows_of(last)) if former else []
+    """What the last load that replaced a version of its book changed; a book's first load changes nothing of before."""
+    for last in PriceBookVersion.objects.filter(live=True).order_by("-loaded_at", "-id"):
+        former = PriceBookVersion.objects.filter(book=last.book, id__lt=last.pk).order_by("-id").first()
+        if former is not None:
+            return changes(versions.rows_of(former), versions.rows_of(last))
+    return []
 
 
 def changes_of_file(raw: bytes, origin: str, *, kind: str, book: str, day: date | None) -> list[Change]:

@@ -87,7 +87,9 @@ def test_a_key_that_may_read_nothing_is_said_once(serve: Any) -> None:
     provider = serve(Fault("status", "", 1, ALWAYS, status=403))
     outcome = sync(connect(provider, days=3))
     assert list(outcome.errors) == ["connection"]
-    assert outcome.errors["connection"].startswith(f"all {len(STREAMS)} streams: GET {provider.url[7:]}/v1/organization/")
+    assert outcome.errors["connection"].startswith(
+        f"all {len(STREAMS)} streams: GET {provider.url[7:]}/v1/organization/"
+    )
     assert len(provider.of("")) == len(STREAMS), "nor are names asked for"
 
 

@@ -124,7 +124,9 @@ def test_the_cause_of_a_charge_stands_in_detail_and_its_money_in_the_summary(tmp
     book, result = made(tmp_path)
     causes = {row["x_Cause"]: row["EffectiveCost"] for row in table(book["Detail"], "ChargeDate")}
     assert causes == {None: 10, "price_difference": -1.25, "not_seen_below": 3}
-    rows = [(row["Cause"], row["Meaning"], row["EffectiveCost"], row["Lines"]) for row in table(book["Summary"], "Cause")]
+    rows = [
+        (row["Cause"], row["Meaning"], row["EffectiveCost"], row["Lines"]) for row in table(book["Summary"], "Cause")
+    ]
     assert rows == [
         ("not_seen_below", "no gateway or trace saw it", 3, 1), ("price_difference", "billed at another price", -1.25, 1),
     ]  # fmt: skip

@@ -216,3 +216,14 @@ def test_the_same_terms_again_change_nothing(tmp_path: Path) -> None:
     terms.rate_anew([DAY, DAY + timedelta(days=1)])
     refresh()
     assert sorted(Charge.objects.values_list(*names)) == before
+
+
+def test_the_energy_that_several_classes_of_a_call_draw_is_one_charge(tmp_path: Path) -> None:
+    ingest_file(Import(calls(tmp_path / "calls.jsonl"), "litellm"))
+    energy = {"source": "tdp", "tdp_watts": 500, "price_per_kwh": "0.10", "co2_kg_per_kwh": "0.4"}
+    serves = [{"model": "llama-70b", "reserved": 1}]  # input counts as output does: 200 and 400 tokens
+    derive(FLEET | {"basis": "allocation", "meters": None, "energy": energy, "serves": serves})
+    # 1 GPU x 24 h x 500 W = 12 kWh: of search 400 of 600 tokens, of chat 200.
+    rows = Charge.objects.filter(charge_date=DAY, price_class="kilowatt_hour", commitment_status="Used")
+    found = rows.order_by("-consumed_quantity").values_list("consumed_quantity", "effective_cost")
+    assert list(found) == [(8, D("0.8")), (4, D("0.4"))]
