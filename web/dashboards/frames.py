@@ -13,6 +13,7 @@ from finops.focus import COST_COLUMNS, TIERS
 from finops.frames import require_columns
 from finops.money import require_money, total
 
+NAMELESS = "none named"  # model or provider of charges that name none: agreements, lines of bills
 ZERO = Decimal(0)
 COUNTS = ("Requests", "Queries", "x_Tokens", "x_UnpricedTokens", "x_EstimatedQueries", "x_BillPricedTokens")
 OTHER = "Other"

@@ -9,7 +9,7 @@ from dash.development.base_component import Component
 
 from web import formats
 from web.dashboards import blocks, figures, frames
-from web.dashboards.frames import Line
+from web.dashboards.frames import NAMELESS, Line
 from web.dashboards.overview_facts import Facts
 from web.dashboards.state import MOVERS
 
@@ -141,7 +141,7 @@ def _range(half: int, currency: str) -> str:
 
 def _mover(facts: Facts, line: Line, amount: Decimal, widest: Decimal, *, both: bool, compare: bool) -> Component:
     currency = facts.currency
-    name: Any = f"{line.members} others" if line.members > 1 else line.name or "unknown"
+    name: Any = f"{line.members} others" if line.members > 1 else line.name or NAMELESS
     column = MOVERS[facts.state.movers]
     if line.members == 1 and line.name and line.name not in facts.state.filters.get(column, ()):
         told = f"Show only {line.name}"

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Literal
 
 from web import formats
-from web.dashboards.frames import Line
+from web.dashboards.frames import NAMELESS, Line
 
 Tone = Literal["", "strong", "up", "down"]
 Part = tuple[str, Tone]
@@ -47,7 +47,7 @@ def what_changed(movers: Sequence[Line], compared: Comparison, currency: str, *,
     parts: list[Part] = [("Up " if delta > 0 else "Down ", ""), (formats.money_short(abs(delta), currency), "strong")]
     parts += [(f" ({formats.change(now, before)}) {compared.words}: ", "")]
     for line in named:
-        parts += [_amount(line.delta, currency), (f" {line.name or 'unknown'}, ", "")]
+        parts += [_amount(line.delta, currency), (f" {line.name or NAMELESS}, ", "")]
     left = sum((line.delta for line in rest), Decimal(0))
     if rest:
         parts += [_amount(left, currency), (f" {_others(len(rest))}.", "")]
