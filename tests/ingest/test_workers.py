@@ -122,6 +122,14 @@ def test_four_workers_and_two_schedulers_pull_one_source_once_at_a_time(
     all_ties()
 
 
+def _accepts_connections() -> bool:
+    try:
+        psycopg.connect(environment()["DATABASE_URL"]).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
 def test_workers_outlive_a_crash_of_the_database(child: Callable[..., Child], provider: FakeProvider) -> None:
     connection = connect(provider, days=5)
     beat, worker = child("beat"), child("worker", lease=3)
@@ -129,6 +137,7 @@ def test_workers_outlive_a_crash_of_the_database(child: Callable[..., Child], pr
     with psycopg.connect(environment()["DATABASE_URL"]) as victim:
         os.kill(victim.info.backend_pid, signal.SIGKILL)  # the postmaster ends all sessions and recovers from its log
     database.close()
+    assert worker.reaches(_accepts_connections, 120)  # how long it recovers is PostgreSQL's, and this cluster's past
     assert worker.reaches(lambda: right(provider, connection), 30), told([beat, worker])
     again(provider, 3)
     assert worker.reaches(lambda: right(provider, connection)), told([beat, worker])

@@ -102,7 +102,7 @@ def test_a_failure_still_tells_its_outcome_as_json() -> None:
     [
         ("token",), ("token", "create", "--user", "u"), ("token", "create", "--scope", "all", "--user", "u", "--days", "1"),
         ("export", "statement"), ("export", "statement", "--month", "2026-13", "--out", "x"),
-        ("export", "charges", "--month", "2026-09", "--out", "x"),
+        ("export", "charges", "--month", "2026-09", "--out", "x", "--format", "pdf"),
     ],
 )  # fmt: skip
 @pytest.mark.slow
