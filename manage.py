@@ -107,7 +107,8 @@ def main() -> None:
         import pytest
 
         os.chdir(base)
-        sys.exit(pytest.main(arguments[1:]))
+        whole = ["-n", "auto", "--dist", "loadfile"]  # on every core; a file's tests share what they set up
+        sys.exit(pytest.main(arguments[1:] or whole))
     run_command(base, arguments)
 
 

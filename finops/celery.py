@@ -10,7 +10,8 @@ from finops import broker
 from finops.deliveries import forget_what_cannot_be_acknowledged
 
 TICK_SECONDS, HEARTBEAT_SECONDS, REAP_SECONDS, SYNC_SECONDS = 10, 20, 60, 30
-PRUNE_SECONDS = 3_600
+PRUNE_SECONDS, AGENTS_SECONDS = 3_600, 300
+WATCH_SECONDS = 300
 
 app = Celery("finops")
 app.conf.update(
@@ -28,7 +29,7 @@ app.conf.update(
     worker_enable_remote_control=False,  # pgmq's queue names are too short for it
     worker_hijack_root_logger=False,
     timezone="UTC",
-    imports=["finops.tasks", "ingest.tasks", "allocation.tasks", "web.tasks"],
+    imports=["finops.tasks", "ingest.tasks", "allocation.tasks", "forecasting.tasks", "web.tasks"],
     beat_schedule_filename=str(settings.DATA_DIR / "beat-schedule"),
     # A tick that nobody took in time is dropped: the next one does the same.
     beat_schedule={
@@ -39,7 +40,15 @@ app.conf.update(
             "ingest.reap": REAP_SECONDS,
             "ingest.sync_due": SYNC_SECONDS,
             "web.verify": SYNC_SECONDS,
+            "web.deliver": REAP_SECONDS,
+            "web.build_exports": TICK_SECONDS,
             "web.prune": PRUNE_SECONDS,
+            "allocation.accept_in_silence": PRUNE_SECONDS,
+            "allocation.learn": PRUNE_SECONDS,
+            "allocation.agents": AGENTS_SECONDS,
+            "forecasting.forecast": PRUNE_SECONDS,
+            "forecasting.watch": WATCH_SECONDS,
+            "forecasting.anomalies": PRUNE_SECONDS,
         }.items()
     },
 )

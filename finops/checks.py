@@ -37,11 +37,12 @@ def check_server(version: int, extensions: Collection[str]) -> list[CheckMessage
 def check_settings(**_: Any) -> list[CheckMessage]:
     """Are the networks networks, and the encryption keys keys?"""
     messages = list[CheckMessage]()
-    try:
-        for text in settings.ALLOWED_NETWORKS:
-            ip_network(text)
-    except ValueError as error:
-        messages.append(Error(f"FINOPS_ALLOWED_NETWORKS: {error}.", id="finops.E004"))
+    for name in ("ALLOWED_NETWORKS", "METRICS_NETWORKS"):
+        try:
+            for text in getattr(settings, name):
+                ip_network(text)
+        except ValueError as error:
+            messages.append(Error(f"FINOPS_{name}: {error}.", id="finops.E004"))
     if settings.ENCRYPTION_KEYS:
         try:
             encryption.ring()

@@ -21,6 +21,7 @@ DOMAINS = {
     "money_nonnegative": "numeric(24,12) CHECK (VALUE >= 0 AND VALUE < 1000000000000)",
     "unit_rate": "numeric(24,12) CHECK (VALUE >= 0 AND VALUE < 1000000000000)",
     "quantity_amount": "numeric(30,12) CHECK (VALUE > -1000000000000000000 AND VALUE < 1000000000000000000)",
+    "share_of_one": "numeric(7,6) CHECK (VALUE >= 0 AND VALUE <= 1)",
     "token_count": "bigint CHECK (VALUE >= 0 AND VALUE <= 1000000000000000000)",
     "small_count": "integer CHECK (VALUE >= 0)",
 }
@@ -68,6 +69,17 @@ class QuantityField(_DomainDecimal):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("max_digits", 30)
+        super().__init__(*args, **kwargs)
+
+
+class ShareField(_DomainDecimal):
+    """A part of one, 0 to 1, with 6 decimals."""
+
+    domain = "share_of_one"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("max_digits", 7)
+        kwargs.setdefault("decimal_places", 6)
         super().__init__(*args, **kwargs)
 
 

@@ -64,3 +64,27 @@ def env_amount(name: str, default: str) -> Decimal:
     if not value.is_finite() or value < 0:
         raise MissingSetting(f"{name} must be an amount of 0 or more, not {text!r}")
     return value
+
+
+def env_count(name: str, default: int) -> int:
+    """A whole number from 1 to 10,000. Anything else is refused."""
+    text = env(name, str(default)).strip()
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 10_000):
+        raise MissingSetting(f"{name} must be a whole number from 1 to 10,000, not {text!r}")
+    return int(text)
+
+
+def env_limits(name: str) -> dict[str, dict[str, Decimal]]:
+    """``[KIND:]WHO=AMOUNT`` separated by commas: kind (``*``: every one) -> role or user name -> amount."""
+    found: dict[str, dict[str, Decimal]] = {}
+    for text in env_list(name):
+        place, equals, amount = text.rpartition("=")
+        kind, colon, who = place.rpartition(":")
+        try:
+            value = Decimal(amount.strip())
+        except InvalidOperation:
+            value = Decimal("nan")
+        if not equals or not who.strip() or (colon and not kind.strip()) or not value.is_finite() or value < 0:
+            raise MissingSetting(f"{name} is written [KIND:]WHO=AMOUNT, such as finance=50000, not {text!r}")
+        found.setdefault(kind.strip() or "*", {})[who.strip()] = value
+    return found

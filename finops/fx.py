@@ -23,7 +23,8 @@ PIVOT, REACH = "EUR", 5
 TRANSACTION, MONTH_AVERAGE = "transaction", "month_average"
 MANUAL = "manual"
 _WIDE = Context(prec=60)
-Table = Mapping[tuple[date, str, str], Decimal]
+Place = tuple[date, str, str]  # day, base, quote
+Table = Mapping[Place, Decimal]
 
 
 class Rate(NamedTuple):
@@ -117,15 +118,7 @@ def _rounded(rate: Fraction) -> Decimal:
 @transaction.atomic
 def load(rates: Sequence[Published], *, source: str, actor: str) -> Loaded:
     """Keep rates. Another rate of a known day and pair becomes a row of its own and holds from now on."""
-    if not rates:
-        return Loaded(0, 0, 0, None)
-    days = [rate.day for rate in rates]
-    rows = FxRate.objects.filter(day__range=(min(days), max(days))).order_by("pk")
-    known: dict[tuple[date, str, str], Decimal] = {}
-    sources: dict[tuple[date, str, str], set[str]] = {}
-    for day, base, quote, rate, of in rows.values_list("day", "base", "quote", "rate", "source"):
-        known[day, base, quote] = rate
-        sources.setdefault((day, base, quote), set()).add(of)
+    known, sources = _known(rates)
     new = [rate for rate in rates if known.get(rate[:3]) != rate.rate]
     FxRate.objects.bulk_create(
         [FxRate(**rate._asdict(), source=_name(source, sources.get(rate[:3], ()))) for rate in new], batch_size=5_000
@@ -143,6 +136,27 @@ def load(rates: Sequence[Published], *, source: str, actor: str) -> Loaded:
             details["rate"] = f"{new[0].day} {new[0].base}/{new[0].quote} {new[0].rate}"
         audit.record(action="fx.load", actor=actor, subject=source, details=details)
     return found
+
+
+def unknown(rates: Sequence[Published]) -> tuple[list[Published], int]:
+    """Those of some rates that ``load`` would keep, and how many of them correct another of their day and pair."""
+    known, _ = _known(rates)
+    new = [rate for rate in rates if known.get(rate[:3]) != rate.rate]
+    return new, sum(rate[:3] in known for rate in new)
+
+
+def _known(rates: Sequence[Published]) -> tuple[dict[Place, Decimal], dict[Place, set[str]]]:
+    """Of the days of some rates: the rate that holds of each day and pair, and who published any."""
+    known: dict[Place, Decimal] = {}
+    sources: dict[Place, set[str]] = {}
+    if not rates:
+        return known, sources
+    days = [rate.day for rate in rates]
+    rows = FxRate.objects.filter(day__range=(min(days), max(days))).order_by("pk")
+    for day, base, quote, rate, of in rows.values_list("day", "base", "quote", "rate", "source"):
+        known[day, base, quote] = rate
+        sources.setdefault((day, base, quote), set()).add(of)
+    return known, sources
 
 
 def _span(rates: Iterable[Published]) -> tuple[date, date] | None:

@@ -19,12 +19,15 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
-from finops.money import MoneyError, minor_digits, money
+from finops.currencies import check_currency
+from finops.money import MoneyError, money
+from finops.periods import YEARS, PeriodError, check_day
 
 _NARROW = {"day", "base", "quote", "rate"}
 _NONE = frozenset({"", "n/a", "na", "-"})
 _MOST = Decimal(10**12)
 _PIVOT = "EUR"
+_YEARS = range(1990, YEARS.stop)  # the ECB's rates begin in 1999
 
 
 class FxFileError(ValueError):
@@ -43,12 +46,14 @@ class Published(NamedTuple):
 def published(day: str, base: str, quote: str, rate: str) -> Published:
     """One rate from its texts. Raises FxFileError."""
     try:
-        found = date.fromisoformat(day.strip())
+        found = check_day(date.fromisoformat(day.strip()), _YEARS)
+    except PeriodError as error:
+        raise FxFileError(f"{day.strip()} {error}") from None
     except ValueError:
         raise FxFileError(f"{day!r} is no day: write YYYY-MM-DD") from None
     for code in (base, quote):
         try:
-            minor_digits(code)
+            check_currency(code)
         except MoneyError as error:
             raise FxFileError(str(error)) from None
     if base == quote:

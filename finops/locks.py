@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 from django.db import connection
 
+REFRESHER = 0x52454652  # "REFR": whoever rewrites what is derived of a day or month; closing a month waits for it
+
 
 @contextmanager
 def try_lock(number: int) -> Iterator[bool]:
@@ -19,3 +21,9 @@ def try_lock(number: int) -> Iterator[bool]:
         if mine:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+
+
+def hold(number: int) -> None:
+    """Wait for an advisory lock and hold it to the end of the caller's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])

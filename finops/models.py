@@ -25,8 +25,42 @@ class AuditEvent(models.Model):
     previous_hash = models.BinaryField(max_length=32)
     hash = models.BinaryField(max_length=32, unique=True)
 
+    class Meta:
+        indexes = [models.Index(fields=["at"], name="audit_event_by_time")]
+
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.actor} {self.action} {self.subject}"
+
+
+class AuditHead(models.Model):
+    """Where the audit trail ends: one row, none before the first event. Advanced by a trigger of the trail, by nobody else.
+
+    Kept outside the trail, so that one whose end was cut off is seen. The application only reads it.
+    """
+
+    id = models.SmallIntegerField(primary_key=True)
+    events = models.BigIntegerField(help_text="How many there are.")
+    last = models.BigIntegerField(help_text="Id of the last one.")
+    hash = models.BinaryField(max_length=32, help_text="Of the last one.")
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="audit_has_one_head")]
+
+    def __str__(self) -> str:
+        return f"{self.events} events, the last {self.last} {bytes(self.hash).hex()}"
+
+
+class OwnerSetting(models.Model):
+    """One setting that triggers ask, as the owner of the database was told it. Unique by name.
+
+    Written by ``migrate`` (finops.database.roles) from the environment; the application's role only reads it.
+    """
+
+    name = models.CharField(max_length=60, primary_key=True)
+    value = models.BooleanField()
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.value}"
 
 
 class FxRate(models.Model):
@@ -52,7 +86,8 @@ class FxRate(models.Model):
 class Approval(models.Model):
     """One thing of money that one person prepared and another has to accept. Never changed once decided.
 
-    ``details`` is what is asked for, as its kind needs it to be carried out on acceptance.
+    Triggers see to it: content and proposer stay, a decision is taken once, by another person, and has its audit event in the
+    same transaction. ``details`` is what is asked for, as its kind needs it to be carried out on acceptance.
     """
 
     class State(models.TextChoices):
@@ -61,6 +96,7 @@ class Approval(models.Model):
         PROPOSED = "proposed"
         ACCEPTED = "accepted"
         REJECTED = "rejected"
+        SUPERSEDED = "superseded"  # by something newer; nobody decided it
 
     kind = models.CharField(max_length=40, help_text="What is asked for: price, other_charge, ...")
     subject = models.CharField(max_length=300)

@@ -5,11 +5,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-YEARS = range(2000, 2101)  # of which a month may be asked for
+YEARS = range(2000, 2101)  # of which a month may be asked for, and in which what people state may lie
 
 
 class PeriodError(ValueError):
     """Not a period; the message says what was expected."""
+
+
+def check_day(day: date, years: range = YEARS) -> date:
+    """The day (or instant), which lies in these years: beyond them are slips of the pen. Raises PeriodError."""
+    if day.year not in years:
+        raise PeriodError(f"lies outside {years[0]}-01-01 to {years[-1]}-12-31; for what has no end leave the end out")
+    return day
 
 
 @dataclass(frozen=True, order=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 from psycopg import IsolationLevel
 
 from finops.database import embedded
-from finops.database.url import given_url, parse_url
+from finops.database.roles import OWNER_ALIAS
+from finops.database.url import given_url, owner_url, parse_url
 
 NOT_RUNNING = "the embedded PostgreSQL is not running: start through manage.py"
 APPLICATION_NAME = "finops"
@@ -16,10 +17,16 @@ CONNECT_SECONDS = "10"
 KEEP_SECONDS = 60
 
 
-def databases(data_dir: Path) -> dict[str, object]:
-    """Django's DATABASES["default"]. Raises DatabaseUrlError when DATABASE_URL cannot be used."""
-    url = given_url()
-    settings = parse_url(url) if url else _embedded(data_dir)
+def databases(data_dir: Path) -> dict[str, dict[str, object]]:
+    """Django's DATABASES: ``default``, as the application; ``owner``, where that is another role (see `roles`).
+
+    Raises DatabaseUrlError when DATABASE_URL or FINOPS_OWNER_URL cannot be used.
+    """
+    found = _given() if given_url() else _embedded(data_dir)
+    return {alias: _complete(settings) for alias, settings in found.items()}
+
+
+def _complete(settings: dict[str, object]) -> dict[str, object]:
     given = settings["OPTIONS"]
     assert isinstance(given, dict)
     options = {
@@ -35,17 +42,26 @@ def databases(data_dir: Path) -> dict[str, object]:
     } | settings | {"OPTIONS": options}  # fmt: skip
 
 
-def _embedded(data_dir: Path) -> dict[str, object]:
+def _given() -> dict[str, dict[str, object]]:
+    found = {"default": parse_url(given_url())}
+    if owner := owner_url():
+        found[OWNER_ALIAS] = parse_url(owner)
+    return found
+
+
+def _embedded(data_dir: Path) -> dict[str, dict[str, object]]:
     server = embedded.recorded(data_dir)
     if server is None:
         # libpq puts the name of a service it does not know into its error, at once and without the network.
-        return {"NAME": embedded.DATABASE, "OPTIONS": {"service": NOT_RUNNING}}
-    return {
+        return {"default": {"NAME": embedded.DATABASE, "OPTIONS": {"service": NOT_RUNNING}}}
+    place: dict[str, object] = {
         "HOST": server.host,
         "PORT": str(server.port),
-        "USER": server.user,
-        "PASSWORD": server.password,
         "NAME": server.database,
         # The binaries are built without TLS: skip the negotiation, whatever PGSSLMODE says.
         "OPTIONS": {"sslmode": "disable", "gssencmode": "disable"},
+    }
+    return {
+        "default": place | {"USER": embedded.APPLICATION, "PASSWORD": server.application_password},
+        OWNER_ALIAS: place | {"USER": server.user, "PASSWORD": server.password},
     }

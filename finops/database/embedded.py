@@ -1,6 +1,7 @@
 """Life cycle of our own PostgreSQL: start or attach, and stop when the last process that uses it has left.
 
-In DATA_DIR/pg: `18/` (the data, one folder per major version), `password`, `state.json` (where the server listens),
+In DATA_DIR/pg: `18/` (the data, one folder per major version), `password` and `password_app` (of the owner and of the
+application, see `roles`), `state.json` (where the server listens),
 `postgres.log`, and two lock files. Each decision to start or stop is taken under `state.lock`; each process that uses
 the server holds `users.lock` shared, which the kernel lets go of even after kill -9. A forked child is no user: its
 parent is, and a child that dies a moment after its parent must not keep the last user from stopping the server. Nothing
@@ -23,6 +24,7 @@ from finops.database import binaries, postmaster
 
 HOST = "127.0.0.1"
 DATABASE = USER = "finops"
+APPLICATION = "finops_app"
 
 LEAVING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -39,10 +41,11 @@ class Server:
     password: str = field(repr=False)
     database: str
     pid: int
+    application_password: str = field(default="", repr=False)
 
     @property
     def url(self) -> str:
-        """The same as a libpq address, for DATABASE_URL."""
+        """The owner's way in as a libpq address."""
         return (
             f"postgresql://{self.user}:{quote(self.password)}@{self.host}:{self.port}/{self.database}?sslmode=disable"
         )
@@ -68,8 +71,14 @@ def ensure_running(data_dir: Path, durable: bool = True) -> Server:
             password = _password(folder, data)
             running = postmaster.find(data, password) or postmaster.start(folder, data, password, durable=durable)
             postmaster.create_database(running.port, password, DATABASE)
-            server = Server(HOST, running.port, USER, password, DATABASE, running.pid)
-            _write(folder / "state.json", json.dumps(asdict(replace(server, password=""))))
+            if not (application := folder / "password_app").exists():
+                secret = secrets.token_urlsafe(32)
+                postmaster.create_application(running.port, password, DATABASE, APPLICATION, secret)
+                _write(application, secret)
+            secret = application.read_text(encoding="utf-8")
+            server = Server(HOST, running.port, USER, password, DATABASE, running.pid, secret)
+            public = replace(server, password="", application_password="")
+            _write(folder / "state.json", json.dumps(asdict(public)))
     except OSError as error:
         raise binaries.EmbeddedPostgresError(f"cannot keep a database in {folder}: {error}") from error
     return server
@@ -80,7 +89,12 @@ def recorded(data_dir: Path) -> Server | None:
     folder = _folder(data_dir)
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        return replace(Server(**state), password=(folder / "password").read_text(encoding="utf-8"))
+        application = folder / "password_app"  # not there before the first start since it exists
+        return replace(
+            Server(**state),
+            password=(folder / "password").read_text(encoding="utf-8"),
+            application_password=application.read_text(encoding="utf-8") if application.exists() else "",
+        )
     except (FileNotFoundError, NotADirectoryError):
         return None
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from finops.database import roles
 from finops.database.binaries import EmbeddedPostgresError, Programs, environment, give, programs_for
 
 HOST = "127.0.0.1"
@@ -105,6 +106,17 @@ def create_database(port: int, password: str, name: str) -> None:
     with _connect(port, password) as connection:
         if connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone() is None:
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+
+
+def create_application(port: int, password: str, database: str, name: str, secret: str) -> None:
+    """Make the role that the application logs in as, with what is its own in the database; safe to repeat."""
+    with _connect(port, password, database) as connection:
+        there = connection.execute("select from pg_roles where rolname = %s", [name]).fetchone()
+        verb = "alter" if there is not None else "create"
+        made = sql.SQL(f"{verb} role {{}} login password {{}}").format(sql.Identifier(name), sql.Literal(secret))
+        connection.execute(made)
+        with connection.transaction(), connection.cursor() as cursor:
+            roles.separate(cursor, name)
 
 
 def stop(data: Path, password: str) -> None:
@@ -221,9 +233,9 @@ def _refusal(port: int, password: str) -> str | None:
     return None
 
 
-def _connect(port: int, password: str) -> "psycopg.Connection[tuple[object, ...]]":
+def _connect(port: int, password: str, database: str = "postgres") -> "psycopg.Connection[tuple[object, ...]]":
     return psycopg.connect(
-        host=HOST, port=port, user=USER, password=password, dbname="postgres", autocommit=True, connect_timeout=5,
+        host=HOST, port=port, user=USER, password=password, dbname=database, autocommit=True, connect_timeout=5,
         sslmode="disable", gssencmode="disable",
     )  # fmt: skip
 

@@ -19,6 +19,11 @@ def given_url() -> str:
     return env("DATABASE_URL", "").strip()
 
 
+def owner_url() -> str:
+    """FINOPS_OWNER_URL or the content of FINOPS_OWNER_URL_FILE: how the database's owner comes in; empty when not set."""
+    return env("FINOPS_OWNER_URL", "").strip()
+
+
 def parse_url(url: str) -> dict[str, object]:
     """HOST, PORT, USER, PASSWORD, NAME (only those given) and OPTIONS, as Django wants them.
 

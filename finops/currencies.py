@@ -1,0 +1,24 @@
+"""Which currency codes there are: ISO 4217, those in use and those that ended since 1999 and stand in older bills."""
+
+from finops.money import MoneyError
+
+_IN_USE = (
+    "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CLF "
+    "CLP CNY COP COU CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF "
+    "IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT "
+    "MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD "
+    "SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD USN UYI UYU UYW UZS "
+    "VED VES VND VUV WST XAF XCD XCG XDR XOF XPF XSU XUA YER ZAR ZMW ZWG"
+)
+_ENDED = (
+    "ANG BGN BYR CUC CYP EEK GHC HRK LTL LVL MRO MTL MZM ROL SDD SIT SKK SLL SRG STD TMM TRL VEB VEF YUM ZMK ZWD ZWL ZWR CSD "
+    "AFA AOR AZM BGL GWP MGF RUR TPE"
+)
+CODES = frozenset(f"{_IN_USE} {_ENDED}".split())
+
+
+def check_currency(code: str) -> str:
+    """The code, which is one of ISO 4217. Raises MoneyError."""
+    if code not in CODES:
+        raise MoneyError(f"{code[:20]!r} is not an ISO 4217 currency code, such as USD or EUR")
+    return code
