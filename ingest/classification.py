@@ -16,7 +16,9 @@ from ingest.calc.usage import DIMENSIONS, ints
 from ingest.facts import FEATURE_COLUMNS
 from ingest.models import UsageKey
 
-_OPERATION, _SERVED, _REQUESTED = (DIMENSIONS.index(n) for n in ("operation", "model_served", "model_requested"))
+_OPERATION, _SERVED, _REQUESTED, _FEATURE = (
+    DIMENSIONS.index(n) for n in ("operation", "model_served", "model_requested", "feature")
+)
 
 
 class Classifier(Protocol):
@@ -54,6 +56,7 @@ def classify_batch(classifier: Classifier, batch: Batch) -> dict[str, Any]:
             output_reasoning=reasoning, reasoning_known=~np.asarray(usage["output_reasoning"].is_null()),
             key=batch.key, operations=[key[_OPERATION] for key in batch.keys],
             models=[key[_SERVED] or key[_REQUESTED] for key in batch.keys],
+            use_cases=[key[_FEATURE] for key in batch.keys], tokens=lambda name: ints(usage, name),
         )
     )  # fmt: skip
     return {"tier_rule": rules, "begins": begins}
@@ -88,6 +91,8 @@ def changed_tiers(classifier: Classifier, rows: list[tuple[Any, ...]]) -> list[t
             key=np.array([position[key_id] for key_id in columns["usage_key_id"]]),
             operations=[keys[key_id].operation for key_id in key_ids],
             models=[keys[key_id].model_served or keys[key_id].model_requested for key_id in key_ids],
+            use_cases=[keys[key_id].feature for key_id in key_ids],
+            tokens=numbers.__getitem__,
         )
     )
     changed = np.flatnonzero((rules != numbers["tier_rule"]) | (begins != numbers["begins"]))

@@ -66,7 +66,7 @@ def replace(credential: Credential, secret: str, by: User | None) -> Credential:
 def open_secret(credential: Credential) -> str:
     """The secret, for the one request it is needed for; the use is noted. Raises CredentialError before any request."""
     if credential.reference:
-        secret = _from_environment(credential.reference.removeprefix("env:"))
+        secret = from_environment(credential.reference.removeprefix("env:"))
     else:
         secret = _guarded(lambda: encryption.unseal(_sealed(credential), _bound_to(credential)))
     redaction.hide(secret)
@@ -109,7 +109,7 @@ def _put(credential: Credential, secret: str) -> None:
     if not secret or len(secret) > _LONGEST or "\x00" in secret:
         raise CredentialError(f"a secret has 1 to {_LONGEST:,} characters, and no NUL")
     if secret.startswith("env:"):
-        credential.reference = f"env:{_allowed_name(secret.removeprefix('env:'))}"
+        credential.reference = f"env:{allowed_name(secret.removeprefix('env:'))}"
         sealed = encryption.Sealed("", b"", b"")
         credential.last_four = credential.fingerprint = ""
     else:
@@ -129,7 +129,8 @@ def _bound_to(credential: Credential) -> str:
     return f"{credential.pk}|{credential.kind}|{credential.version}"
 
 
-def _allowed_name(name: str) -> str:
+def allowed_name(name: str) -> str:
+    """The name of an environment variable that may hold a secret: no setting of this site. Raises CredentialError."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,90}", name):
         raise CredentialError("env: is followed by the name of an environment variable")
     if _OWN.match(name):
@@ -137,9 +138,10 @@ def _allowed_name(name: str) -> str:
     return name
 
 
-def _from_environment(name: str) -> str:
+def from_environment(name: str) -> str:
+    """The secret in an environment variable, or in the file NAME_FILE. Raises CredentialError."""
     try:
-        secret = env(_allowed_name(name)).strip()
+        secret = env(allowed_name(name)).strip()
     except (MissingSetting, OSError, UnicodeDecodeError):
         raise CredentialError(f"the environment variable {name} (or {name}_FILE) cannot be read here") from None
     if not secret:

@@ -13,11 +13,12 @@ from finops.models import User
 from ingest import runs
 from ingest.calc.mapping import MappingError
 from ingest.credentials import COMMAND_LINE
+from ingest.lease import Lease, leased
 from ingest.models import Connection, IngestRun, TakenFile
-from ingest.pull import PullFailed
+from ingest.pull import LeaseLost, PullFailed
 from ingest.services import Import, Refused, Stopped, ingest_file
 from ingest.stores import open_store
-from ingest.sync import Lease, LeaseLost, Outcome, leased, note
+from ingest.sync import Outcome, note
 
 AT_ONCE = 200  # files of one sweep; the next goes on
 _PIECE = 16 * 1024 * 1024

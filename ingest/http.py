@@ -126,8 +126,8 @@ class HttpClient:
         return self._ask(self._request("GET", path, params=params))
 
     def post(self, path: str, body: Any) -> Answer:
-        """POST a JSON body; only to where asking twice is asking once. Raises PullFailed, KeyRefused."""
-        return self._ask(self._request("POST", path, json=body))
+        """POST a JSON body, or bytes as they are; only to where asking twice is asking once. Raises PullFailed, KeyRefused."""
+        return self._ask(self._request("POST", path, **{"content" if isinstance(body, bytes) else "json": body}))
 
     def _request(self, method: str, path: str, **given: Any) -> httpx.Request:
         limits = {name: getattr(self._limits, name) for name in ("connect", "read", "write", "pool")}

@@ -8,7 +8,6 @@ from finops import approvals
 from finops.approvals import ApprovalError
 from finops.models import Approval
 from ingest import price_versions as versions
-from ingest.calc.price_timelines import laid_over
 from ingest.calc.prices import PRICE_SCHEMA
 from ingest.models import HeldPrice, PriceBookVersion
 from ingest.price_versions import KIND, Load
@@ -38,11 +37,14 @@ def approve(number: int, *, by: str, reason: str = "") -> Approval:
 def carry_out(accepted: Approval) -> PriceBookVersion:
     """Put the prices of an accepted request in force: a version of its own. Raises ApprovalError."""
     if accepted.kind == ENTRIES:
+        now = [versions.described(change) for change in changes_of_entries(accepted.details["entries"])]
+        if now[:MOST_TOLD] != accepted.details["prices"]:
+            raise ApprovalError("the prices in force have changed since this was asked: reject it, and propose again")
         origin = f"approval {accepted.pk}, proposed by {accepted.prepared_by}"
         return add_entries(accepted.details["entries"], origin=origin, actor=accepted.decided_by)[0].version
     versions.lock()
     held = HeldPrice.objects.filter(approval=accepted, version__live=True).select_related("version")
-    prices = list(held.values(*PRICE_SCHEMA.names))
+    prices = list(held.values(*PRICE_SCHEMA.names, "removes"))
     if not prices:
         raise ApprovalError(f"{accepted.subject}: no book in force holds these prices any more")
     former = held[0].version
@@ -50,7 +52,7 @@ def carry_out(accepted: Approval) -> PriceBookVersion:
         former.book, former.matching, f"approval {accepted.pk} of {former.origin}"[:300], former.file_hash,
         accepted.decided_by, former.report | {"approved": accepted.pk},
     )  # fmt: skip
-    version = versions.write(load, laid_over(versions.rows_of(former), prices), [], former)
+    version = versions.write(load, versions.with_held(versions.rows_of(former), prices), [], former)
     rest = HeldPrice.objects.filter(version=former, approval__state=Approval.State.PROPOSED)
     HeldPrice.objects.bulk_create(_of_version(price, version) for price in rest)
     reprice()
@@ -81,5 +83,5 @@ def _asked(number: int) -> Approval:
 
 
 def _of_version(price: HeldPrice, version: PriceBookVersion) -> HeldPrice:
-    names = [*PRICE_SCHEMA.names, "approval_id", "former_rate", "former_per", "reason"]
+    names = [*PRICE_SCHEMA.names, "approval_id", "former_rate", "former_per", "reason", "removes"]
     return HeldPrice(version=version, **{name: getattr(price, name) for name in names})

@@ -7,16 +7,19 @@ import pyarrow as pa
 from django.db import connection
 
 from finops import approvals
+from finops.copying import copy_rows
 from finops.models import Approval
 from ingest.calc.price_changes import Change
-from ingest.calc.price_timelines import Key, Row, key_of, laid_over, value_of
+from ingest.calc.price_timelines import Key, Row, cut_out, during, key_of, laid_over, value_of
 from ingest.calc.prices import PRICE_SCHEMA, content_hash, price_table
 from ingest.models import HeldPrice, Price, PriceBookVersion
 
 KIND = "price"
 _LOCK = 0x50524943  # "PRIC"
 _NAMES = PRICE_SCHEMA.names
-Held = tuple[Key, tuple[Any, ...], Any]  # conditions, value, valid_from
+_HELD_NAMES = [*_NAMES, "removes"]
+Asked = tuple[Key, tuple[Any, ...], bool]  # conditions, value, whether it goes
+Held = tuple[Key, tuple[Any, ...], Any, bool]  # with valid_from
 
 
 class State(NamedTuple):
@@ -58,16 +61,38 @@ def state(book: str) -> State:
     """The book as it stands."""
     version = live(book)
     in_force = rows_of(version)
-    waiting = HeldPrice.objects.filter(version=version, approval__state=Approval.State.PROPOSED).values(*_NAMES)
-    return State(version, in_force, laid_over(in_force, waiting) if version and waiting else in_force)
+    waiting = HeldPrice.objects.filter(version=version, approval__state=Approval.State.PROPOSED).values(*_HELD_NAMES)
+    return State(version, in_force, with_held(in_force, waiting) if version and waiting else in_force)
 
 
-def rejected(book: str) -> set[tuple[Key, tuple[Any, ...]]]:
-    """(conditions, value) of prices that a person rejected: they are not asked for again."""
+def with_held(rows: Iterable[Row], held: Iterable[Row]) -> list[Row]:
+    """``rows`` with held prices in their place, and without those whose removal is held (``removes``)."""
+    found, added = list(rows), list[Row]()
+    for row in held:
+        if row["removes"]:
+            found = cut_out(found, row)
+        else:
+            added.append({name: row[name] for name in _NAMES})
+    return laid_over(found, added)
+
+
+def rejected(book: str) -> set[Asked]:
+    """(conditions, value, whether it goes) of prices that a person rejected."""
     rows = HeldPrice.objects.filter(
         version__book=book, approval__state=Approval.State.REJECTED, superseded=False
-    ).values(*_NAMES)
-    return {(key_of(row), value_of(row)) for row in rows}
+    ).values(*_HELD_NAMES)
+    return {asked_of(row, removes=row["removes"]) for row in rows}
+
+
+def rejected_in(version: PriceBookVersion) -> bool:
+    """Whether a person rejected some of what its load asked for."""
+    rows = HeldPrice.objects.filter(version=version, superseded=False)
+    return rows.filter(approval__state=Approval.State.REJECTED).exists()
+
+
+def asked_of(row: Row, *, removes: bool) -> Asked:
+    """What is asked for with a held price, at whatever time."""
+    return key_of(row), value_of(row), removes
 
 
 def write(load: Load, rows: Sequence[Row], held: Sequence[Change], former: PriceBookVersion | None) -> PriceBookVersion:
@@ -76,7 +101,7 @@ def write(load: Load, rows: Sequence[Row], held: Sequence[Change], former: Price
     A version of the same file, with the same prices and nothing held, is the earlier one again. Raises PriceError.
     """
     table = price_table(rows)
-    waits = [[*map(str, held_of(change.row)), former and former.pk] for change in held if change.row]
+    waits = [[*map(str, held_of(*_row(change))), former and former.pk] for change in held]
     beside = [load.matching, load.file_hash, load.report.get("dates", []), waits]
     digest = content_hash(table, beside)
     if former is not None and former.content_hash == digest:
@@ -96,24 +121,21 @@ def write(load: Load, rows: Sequence[Row], held: Sequence[Change], former: Price
 
 
 def _copy(version: PriceBookVersion, table: pa.Table) -> None:
-    with (
-        connection.cursor() as cursor,
-        cursor.cursor.copy(f"COPY ingest_price (version_id, {', '.join(_NAMES)}) FROM STDIN") as copy,
-    ):
-        for row in zip(*(table[name].to_pylist() for name in _NAMES), strict=True):
-            copy.write_row((version.pk, *row))
+    rows = zip(*(table[name].to_pylist() for name in _NAMES), strict=True)
+    copy_rows("ingest_price", ("version_id", *_NAMES), ((version.pk, *row) for row in rows))
 
 
 def hold(version: PriceBookVersion, held: Sequence[Change], former: PriceBookVersion | None, actor: str) -> None:
     """Ask for approval of what is held, one request per model; what was asked for before and still waits is kept."""
     asked: dict[int, set[Held]] = {}
     for price in HeldPrice.objects.filter(version=former, approval__state=Approval.State.PROPOSED):
-        asked.setdefault(price.approval_id, set()).add(held_of({name: getattr(price, name) for name in _NAMES}))
+        row = {name: getattr(price, name) for name in _NAMES}
+        asked.setdefault(price.approval_id, set()).add(held_of(row, price.removes))
     groups: dict[tuple[str, str], list[Change]] = {}
     for change in held:
         groups.setdefault((change.any_row["provider"], change.any_row["model"]), []).append(change)
     for (provider, model), group in groups.items():
-        rows = {held_of(change.row) for change in group if change.row}
+        rows = {held_of(*_row(change)) for change in group}
         known = next((number for number, found in asked.items() if found == rows), None)
         if known is None:
             subject = f"{version.book} {provider} {model}"
@@ -123,9 +145,9 @@ def hold(version: PriceBookVersion, held: Sequence[Change], former: PriceBookVer
         HeldPrice.objects.bulk_create(
             HeldPrice(
                 version=version, approval_id=known, former_rate=change.former["rate"], former_per=change.former["per"],
-                reason=change.verdict.reason, **change.row,
+                reason=change.verdict.reason, removes=removes, **row,
             )
-            for change in group if change.row and change.former
+            for change in group if change.former for row, removes in [_row(change)]
         )  # fmt: skip
     withdraw(asked, f"another version of the book is in force: {version}", actor)
 
@@ -134,12 +156,17 @@ def withdraw(numbers: Iterable[int], reason: str, actor: str) -> None:
     """Close requests that nobody decided: a later load says something else."""
     for approval in Approval.objects.filter(pk__in=list(numbers), state=Approval.State.PROPOSED):
         HeldPrice.objects.filter(approval=approval).update(superseded=True)
-        approvals.decide(approval, by=actor, accept=False, reason=reason)
+        approvals.supersede(approval, by=actor, reason=reason)
 
 
-def held_of(row: Row) -> Held:
+def _row(change: Change) -> tuple[Row, bool]:
+    """The price that a change is about, and whether it goes."""
+    return change.row or during(change.any_row, change.since, change.until), change.row is None
+
+
+def held_of(row: Row, removes: bool) -> Held:
     """What tells one held price from another."""
-    return key_of(row), value_of(row), row["valid_from"]
+    return key_of(row), value_of(row), row["valid_from"], removes
 
 
 def described(change: Change) -> dict[str, Any]:

@@ -12,16 +12,16 @@ from finops import audit
 from ingest import price_versions as versions
 from ingest.calc.overrides import overrides
 from ingest.calc.price_changes import HELD, REPORTED, Change, Reference, changes, counts, guarded
+from ingest.calc.price_effects import OWN_BOOKS, Resolution, exact_names, uses_of
 from ingest.calc.price_files import PriceFile, read_prices
-from ingest.calc.price_timelines import Row, key_of, laid_over, value_of, with_catalogue
+from ingest.calc.price_timelines import Row, key_of, laid_over, with_catalogue
 from ingest.calc.prices import PriceError
 from ingest.models import RATE_ANEW, DirtySlice, FactDay, PriceBookVersion
 from ingest.price_versions import Load, State
 from ingest.reslot import rebuild_slots
-from ingest.selectors import price_without
+from ingest.selectors import price_book, price_without, seen_names
 
 BUILTIN = Path(__file__).parent / "price_book" / "builtin.json.gz"
-OWN_BOOKS = ("override", "contract")  # people write them; a price of theirs is compared with what holds without it
 _MOST_TOLD = 1_000
 Step = Callable[[list[Row]], list[Row]]
 
@@ -33,6 +33,7 @@ class Loaded(NamedTuple):
     changes: list[Change]
     left_out: list[tuple[str, str, str]]
     fresh: bool  # False: the very same was in force already
+    rejected: tuple[Change, ...] = ()  # of the held ones, those that a person rejected before: nobody is asked again
 
 
 def load_builtin(*, actor: str) -> PriceBookVersion:
@@ -50,19 +51,23 @@ def load_overrides(path: Path, *, actor: str) -> PriceBookVersion:
 
 
 def load_prices(
-    raw: bytes, origin: str, *, actor: str, kind: str = "", book: str = "", day: date | None = None
+    raw: bytes, origin: str, *, actor: str, kind: str = "", book: str = "", day: date | None = None, again: bool = False
 ) -> list[Loaded]:
     """Load a price file (ingest.calc.price_files) into its book; overrides may be of two. Raises PriceError.
 
-    ``day``: of a catalogue that does not say its own; today by default.
+    ``day``: of a catalogue that does not say its own; today by default. ``again``: as ``put_in_force``.
     """
     found = read_prices(raw, kind=kind, book=book, day=day or datetime.now(UTC).date(), origin=origin)
-    return put_in_force(found, origin, hashlib.sha256(raw).hexdigest(), actor=actor)
+    return put_in_force(found, origin, hashlib.sha256(raw).hexdigest(), actor=actor, again=again)
 
 
 @transaction.atomic
-def put_in_force(found: PriceFile, origin: str, file_hash: str, *, actor: str) -> list[Loaded]:
-    """Make what a file says the live version of its books, but for prices that a person has to approve first."""
+def put_in_force(found: PriceFile, origin: str, file_hash: str, *, actor: str, again: bool = False) -> list[Loaded]:
+    """Make what a file says the live version of its books, but for prices that a person has to approve first.
+
+    What was rejected before is asked for again where a person wrote it (OWN_BOOKS), or ``again`` says so: catalogues come
+    every day with the same slips.
+    """
     versions.lock()
     loaded = []
     for book in _books(found):
@@ -72,6 +77,7 @@ def put_in_force(found: PriceFile, origin: str, file_hash: str, *, actor: str) -
             state.version
             and state.version.file_hash == file_hash
             and work.dates == state.version.report.get("dates", [])
+            and not (again or (book in OWN_BOOKS and versions.rejected_in(state.version)))
         ):
             loaded.append(Loaded(state.version, [], [], fresh=False))
             continue
@@ -84,7 +90,7 @@ def put_in_force(found: PriceFile, origin: str, file_hash: str, *, actor: str) -
         }
         matching = found.matching or (state.version.matching if state.version else {})
         load = Load(book, matching, origin, file_hash, actor, report)
-        loaded.append(_apply(load, state, work.steps)._replace(left_out=left_out))
+        loaded.append(_apply(load, state, work.steps, again=again)._replace(left_out=left_out))
     return loaded
 
 
@@ -105,7 +111,8 @@ def changes_of_entries(entries: Any) -> list[Change]:
     found: list[Change] = []
     for book, rows in _by_book(entries).items():
         state = versions.state(book)
-        found += changes(state.in_force, laid_over(state.wanted, rows), _reference(book))
+        wanted = laid_over(state.wanted, rows)
+        found += _effects(book)(state.in_force, wanted, changes(state.in_force, wanted, _reference(book)))
     return found
 
 
@@ -117,11 +124,14 @@ def compared(found: PriceFile) -> list[Change]:
         wanted = state.wanted
         for step in _work(found, book, state).steps:
             wanted = step(wanted)
-        told += changes(state.in_force, wanted, _reference(book))
+        told += _effects(book)(state.in_force, wanted, changes(state.in_force, wanted, _reference(book)))
     return told
 
 
-def _apply(load: Load, state: State, steps: Sequence[Step], approved: Sequence[Row] = ()) -> Loaded:
+def _apply(
+    load: Load, state: State, steps: Sequence[Step], approved: Sequence[Row] = (), *, again: bool = False
+) -> Loaded:
+    effects = _effects(load.book)
     in_force, wanted, found = laid_over(state.in_force, approved), state.wanted, list[Change]()
     reported: dict[Any, Change] = {}
     first = state.version is None and load.book not in OWN_BOOKS
@@ -130,28 +140,30 @@ def _apply(load: Load, state: State, steps: Sequence[Step], approved: Sequence[R
         if not in_force and first:  # nothing to compare with: a book begins
             in_force, first = wanted, False
             continue
-        in_force, found = guarded(in_force, wanted, _reference(load.book))
+        in_force, found = guarded(in_force, wanted, _reference(load.book), effects)
         for change in found:
             if change.verdict.state == REPORTED:
                 reported[key_of(change.any_row), change.since] = change
-    known = versions.rejected(load.book)
+    known = set() if again or load.book in OWN_BOOKS else versions.rejected(load.book)
     held = [change for change in found if change.verdict.state == HELD]
-    asked = [change for change in held if change.row and (key_of(change.row), value_of(change.row)) not in known]
+    asked = [change for change in held if versions.asked_of(change.any_row, removes=change.row is None) not in known]
+    rejected = tuple(change for change in held if change not in asked)
     told = [*(changes(state.in_force, in_force) if state.version else ()), *held]
     seen = {(key_of(change.any_row), change.since) for change in told}
     told += [change for place, change in reported.items() if place not in seen]
     load.report.update(
-        changes=counts(told) if state.version else {"added": len(in_force)}, rejected_before=len(held) - len(asked),
+        changes=counts(told) if state.version else {"added": len(in_force)}, rejected_before=len(rejected),
         reported=[versions.described(change) for change in [*reported.values()][:_MOST_TOLD]],
     )  # fmt: skip
     version = versions.write(load, in_force, asked, state.version)
     if version == state.version:
-        return Loaded(version, [], [], fresh=False)
+        return Loaded(version, [], [], fresh=False, rejected=rejected)
     versions.hold(version, asked, state.version, load.actor)
-    details = {"rows": len(in_force), "origin": load.origin, "held": len(held)}
+    before = str(state.version) if state.version else None
+    details = {"rows": len(in_force), "origin": load.origin, "held": len(held), "before": before}
     audit.record(action="prices.load", actor=load.actor, subject=str(version), details=details)
     reprice()
-    return Loaded(version, told, [], fresh=True)
+    return Loaded(version, told, [], fresh=True, rejected=rejected)
 
 
 def reprice() -> None:
@@ -218,6 +230,12 @@ def _by_book(entries: Any) -> dict[str, list[Row]]:
 def _reference(book: str) -> Reference:
     """What usage costs without a price: the next book's price, for the books in which people correct the others."""
     return price_without if book in OWN_BOOKS else (lambda _row: None)
+
+
+def _effects(book: str) -> Resolution:
+    """What changes of a book do to usage: to that which came, and for the books of the site to all that has a price."""
+    live = price_book().book
+    return Resolution(live, book, uses_of(seen_names(), exact_names(live) if book in OWN_BOOKS else ()))
 
 
 def _mark_everything() -> None:

@@ -67,11 +67,33 @@ def price_without(row: Mapping[str, Any]) -> dict[str, Any] | None:
     return price
 
 
+def seen_names() -> list[tuple[Any, ...]]:
+    """Provider, served and requested model, host, mode, service tier and region of all usage, each combination once."""
+    names = ("provider", "model_served", "model_requested", "host", "mode", "service_tier_served",
+             "service_tier_requested", "region")  # fmt: skip
+    rows = UsageKey.objects.order_by().values_list(*names).distinct()
+    return sorted({(*row[:5], row[5] or row[6], row[7]) for row in rows})
+
+
 def key_dimensions(key_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
     """Usage key id -> its dimensions (tags as a dict)."""
     names = ("id", "layer", "source", *DIMENSIONS)
     rows = UsageKey.objects.filter(id__in=list(key_ids)).values_list(*names)
     return {row[0]: dict(zip(names[1:], row[1:], strict=True)) for row in rows.iterator()}
+
+
+class KnownKeys:
+    """key_dimensions that reads each usage key once: for work over several days. A usage key never changes."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, dict[str, Any]] = {}
+
+    def of(self, key_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """Usage key id -> its dimensions; ids that are no usage key are left out."""
+        wanted = set(key_ids)
+        if missing := wanted - self._known.keys():
+            self._known |= key_dimensions(missing)
+        return {key: self._known[key] for key in sorted(wanted) if key in self._known}
 
 
 def quarantine_of(run_id: int) -> list[dict[str, Any]]:

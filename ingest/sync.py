@@ -18,12 +18,9 @@ from ingest.calc.windows import align, chunks, live_start
 from ingest.connections import client_of
 from ingest.http import KeyRefused
 from ingest.intake import Intake, Stopped, take
-from ingest.lease import Busy as Busy
-from ingest.lease import Lease as Lease
-from ingest.lease import leased as leased
+from ingest.lease import Lease, leased
 from ingest.models import Connection, IngestRun, SourceName
-from ingest.pull import Client, ConnectionFailed, CursorExpired, Name, Page, PullFailed, Stream, Window
-from ingest.pull import LeaseLost as LeaseLost
+from ingest.pull import Client, ConnectionFailed, CursorExpired, LeaseLost, Name, Page, PullFailed, Stream, Window
 from ingest.reading import groups_of_pages
 from ingest.redelivery import zero_unstated
 from ingest.services import context_of, latest_us

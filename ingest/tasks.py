@@ -5,8 +5,10 @@ import logging
 from finops.celery import app
 from ingest import runs
 from ingest.folders import sweep
+from ingest.lease import Busy
 from ingest.models import Connection
-from ingest.sync import Busy, LeaseLost, due, sync
+from ingest.pull import LeaseLost
+from ingest.sync import due, sync
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """From batches to committed facts: the database half of an import, on a thread and connection of its own."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
@@ -23,6 +23,7 @@ from ingest.classification import Classifier, changed_tiers, classify_batch
 from ingest.keys import Keys
 from ingest.models import IngestRun
 from ingest.reading import Place
+from ingest.totals import Sums, UnitPlace
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -48,7 +49,7 @@ class Writer:
         self.billed: dict[str, Decimal] = {}  # what the lines stored or changed state, by currency
         self.staging = False  # since the first known fact: direct COPY would fail again and leave dead rows
         self.days: set[date] = set()  # charge dates of what was read
-        self.kept: list[pa.Table] = []  # sums of what was stored or changed, for the run's totals
+        self.kept: list[Sums] = []  # sums of what was stored or changed, for the run's totals
 
     def write(self, delivery: Delivery) -> None:
         """Commit one delivery. Raises FenceLost when the run has been taken over, and database errors."""
@@ -167,13 +168,19 @@ def _units(batch: Batch, touched: Ints) -> list[tuple[date, UUID, int, Any]]:
     return rows
 
 
-def _sums(batch: Batch, touched: Ints, key_ids: Ints, slot_ids: Ints) -> pa.Table:
-    """Sums of the facts stored or changed, by date, key, slot and the set of classes they use (so counts stay exact)."""
+def _sums(batch: Batch, touched: Ints, key_ids: Ints, slot_ids: Ints) -> Sums:
+    """Sums of the facts stored or changed, by date, key, slot and the set of classes and units they use (so that counts
+    stay exact).
+    """
     usage = batch.usage.take(pa.array(touched)) if len(touched) < len(batch) else batch.usage
     values = {name: ints(usage, name) for name in TOKEN_CLASSES}
     used = np.zeros(len(usage), dtype=np.int64)
     for bit, name in enumerate(TOKEN_CLASSES):
         used |= (values[name] > 0).astype(np.int64) << bit
+    of_units = usage["units"].to_pylist() if usage["units"].null_count < len(usage) else []
+    for row, items in enumerate(of_units):
+        for item in items or ():
+            used[row] |= 1 << (len(TOKEN_CLASSES) + item["unit"])
     table = pa.table(
         {
             "charge_date": pa.array(batch.charge_date[touched].astype(np.int32)).cast(pa.date32()),
@@ -187,4 +194,11 @@ def _sums(batch: Batch, touched: Ints, key_ids: Ints, slot_ids: Ints) -> pa.Tabl
     columns = [summed[f"{name}_sum"] for name in names]
     columns[2] = columns[2].cast(MONEY)
     keys = ["charge_date", "key_id", "slot_id", "used"]
-    return pa.table([*(summed[key] for key in keys), *columns], names=[*keys, *names])
+    units: dict[UnitPlace, Decimal] = defaultdict(Decimal)
+    for row, items in enumerate(of_units):
+        for item in items or ():
+            at = int(touched[row])
+            day = date.fromordinal(int(batch.charge_date[at]) + _EPOCH)
+            place = UnitPlace(day, int(key_ids[at]), int(slot_ids[at]), int(used[row]), item["unit"])
+            units[place] += item["quantity"]
+    return Sums(pa.table([*(summed[key] for key in keys), *columns], names=[*keys, *names]), dict(units))

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from finops.router_labels import LABEL_BITS, ROUTER_LABELS, UNKNOWN
 from finops.tokens import TOKEN_CLASSES
 from ingest.calc.copyrows import Column
 from ingest.calc.identity import distinct_keys, event_ids, query_ids
@@ -30,6 +31,7 @@ class Batch:
     query_id: Ints
     has_query: np.ndarray[Any, np.dtype[np.bool_]]
     agent: Ints  # hash of the agent's name, 0: none
+    caller: Column  # hash of the name of the agent that called it, 0: nobody; NULL: not known
     keys: list[tuple[str, ...]]  # distinct usage keys of this batch
     key: Ints  # index into keys
     duplicates: int  # rows left out because the batch holds the same fact twice
@@ -59,27 +61,40 @@ def make_batch(kind: str, account: str, usage: pa.Table) -> Batch:
     ids = event_ids(kind, accounts.to_pylist(), usage["native_id"].to_pylist())
     days = pc.coalesce(usage["charge_date"], usage["occurred_at"].cast(pa.timestamp("us")).cast(pa.date32()))
     day = days.cast(pa.int32()).to_numpy().astype(np.int64)
-    words = ids.view(">u8").reshape(len(ids), 2)
-    order = np.lexsort((words[:, 1], words[:, 0], day))
-    same = np.zeros(len(order), dtype=bool)
-    if len(order) > 1:
-        a, b = order[1:], order[:-1]
-        same[1:] = (day[a] == day[b]) & (words[a] == words[b]).all(axis=1)
+    order, same = _sorted(day, ids)
     duplicates, conflicts = 0, list[int]()
     if same.any():
         order, duplicates, conflicts = _settle(usage, order, same)
     query, known = query_ids(kind, accounts, usage["trace"].combine_chunks())
     keys, key = distinct_keys(usage)
-    agent = agent_hashes(usage["agent"])
+    agent, caller = agent_hashes(usage["agent"]), _callers(usage["caller"], order)
+    usage = usage.set_column(usage.schema.get_field_index("flags"), "flags", with_labels(usage))
     numbers = usage.select(_NUMBERS).take(pa.array(order))  # texts are done with: sorting them would cost the most
     occurred = numbers["occurred_at"].cast(pa.int64()).to_numpy()
     requests = usage["request_id"].combine_chunks()
     if requests.null_count < len(requests):
         requests = requests.take(pa.array(order))
     return Batch(
-        numbers, day[order], occurred, ids[order], query[order], known[order], agent[order], keys, key[order], duplicates,
+        numbers, day[order], occurred, ids[order], query[order], known[order], agent[order], caller, keys, key[order], duplicates,
         requests, conflicts,
     )  # fmt: skip
+
+
+def _sorted(day: Ints, ids: np.ndarray[Any, Any]) -> tuple[Ints, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """The order of (day, id), and which rows in it are the same as the one before."""
+    words = ids.view(">u8").reshape(len(ids), 2).astype(np.uint64)
+    order = np.argsort(words[:, 0])
+    if len(days := np.unique(day)) > 1:
+        order = order[np.argsort(np.searchsorted(days, day[order]).astype(np.int16), kind="stable")]
+    meet = np.zeros(len(order), dtype=bool)
+    a, b = order[1:], order[:-1]
+    meet[1:] = (day[a] == day[b]) & (words[a, 0] == words[b, 0])
+    if not meet.any():  # half an id tells almost all rows apart
+        return order, meet
+    order = np.lexsort((words[:, 1], words[:, 0], day))
+    a, b = order[1:], order[:-1]
+    meet[1:] = (day[a] == day[b]) & (words[a] == words[b]).all(axis=1)
+    return order, meet
 
 
 def _settle(usage: pa.Table, order: Ints, same: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[Ints, int, list[int]]:
@@ -137,6 +152,7 @@ def fact_columns(
             "numeric", batch.usage["reported_cost"].combine_chunks().cast(MONEY), _null_money(batch)
         ),
         "saved_tokens": positive(batch, "saved_tokens"),
+        "caller": batch.caller,
     }
     for name in TOKEN_CLASSES:
         columns[name] = positive(batch, name, keep_zero=name == "output_reasoning")
@@ -149,6 +165,24 @@ def _small(column: Column) -> Column:
 
 def _null_money(batch: Batch) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return np.asarray(pc.is_null(batch.usage["reported_cost"]).to_numpy())
+
+
+def _callers(callers: Any, order: Ints) -> Column:
+    """Hashes in that order; most sources say nothing of it."""
+    if callers.null_count == len(callers):
+        return Column("int4", np.zeros(len(order), dtype=np.int64), np.ones(len(order), dtype=bool))
+    return Column("int4", agent_hashes(callers)[order], np.asarray(pc.is_null(callers).to_numpy())[order])
+
+
+def with_labels(usage: pa.Table) -> pa.Array:
+    """The flags of usage rows, with the number of a router's label above them."""
+    labels = usage["router_label"]
+    if labels.null_count == len(labels):
+        return usage["flags"]
+    known = labels.combine_chunks().dictionary_encode()
+    numbers = [ROUTER_LABELS.get(text.strip().upper(), UNKNOWN) << LABEL_BITS for text in known.dictionary.to_pylist()]
+    above = pa.array(numbers, pa.int64()).take(known.indices)
+    return pc.add(pc.fill_null(usage["flags"], 0), pc.fill_null(above, 0))
 
 
 def agent_hashes(agents: Any) -> Ints:

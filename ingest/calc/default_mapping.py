@@ -61,6 +61,7 @@ _COMMON: dict[str, Any] = {
     "service_tier": _anywhere("service_tier"),
     "trace": "trace_id",
     "agent": {"any_of": ["agent_id", "agent_name"]},
+    "router_label": {"any_of": ["router_label", "metadata.router_label"]},
     "tags": {
         key: {"any_of": [key, f"metadata.{key}", f"tags.{key}"]}
         for key in ("team", "cost_centre", "project", "product", "feature", "environment", "tier", "customer_tier")

@@ -65,6 +65,7 @@ _FRAMEWORKS = {"langchain", "langgraph", "llama_index", "llamaindex", "crewai", 
                "agno", "dspy", "autogen", "semantic_kernel", "strands-agents"}  # fmt: skip
 _ENVIRONMENTS = ("deployment.environment.name", "deployment.environment", "gen_ai.environment")
 _FEATURES = ("feature", "use_case")
+_LABELS = ("router_label", "router.label", "gen_ai.router.label")
 _TAGGED = ("traceloop.association.properties.", "ai.telemetry.metadata.", "metadata.")
 _CALLED = re.compile(r"(?:gen_ai\.completion|llm\.output_messages)\.(\d+)\.(?:message\.)?tool_calls\.(\d+)\.")
 _UNNAMED = {"default", ""}  # what SDKs call a service that nobody named, beside unknown_service
@@ -195,6 +196,11 @@ def dimensions(attributes: Mapping[str, Any], resource: Mapping[str, Any]) -> Re
     named = service not in _UNNAMED and not service.startswith("unknown_service")
     found["feature"] = _text(attributes, _FEATURES) or _text(resource, _FEATURES) or (service if named else None)
     return found
+
+
+def router_label(attributes: Mapping[str, Any]) -> str | None:
+    """What a router called the query: tier policies map it. No convention names it yet."""
+    return _text(attributes, _LABELS)
 
 
 def tags_of(

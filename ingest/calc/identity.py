@@ -19,6 +19,7 @@ from ingest.calc.usage import DIMENSIONS
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 SEPARATOR = "\x1f"
+_MOST_CODES = 1 << 62
 MAX_TAGS, MAX_TAG_LENGTH, MAX_DIMENSION_LENGTH = 16, 256, 512
 # C0, and the marks that change the direction of text: with them a name shows in another order than it is compared.
 _CONTROL = re.compile("[\x00-\x1f\x7f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -87,7 +88,7 @@ def key_hash(layer: str, source: str, values: tuple[str, ...]) -> bytes:
 
 def distinct_keys(usage: pa.Table) -> tuple[list[tuple[str, ...]], Ints]:
     """The distinct combinations of DIMENSIONS (NULL as '', cleaned, cut to 512 characters) and each row's index."""
-    codes = np.zeros(len(usage), dtype=np.int64)
+    codes, most = np.zeros(len(usage), dtype=np.int64), 1
     dictionaries: list[tuple[list[str], Ints | None]] = []
     for name in DIMENSIONS:
         column = usage[name].combine_chunks()
@@ -105,7 +106,11 @@ def distinct_keys(usage: pa.Table) -> tuple[list[tuple[str, ...]], Ints]:
             continue
         indices = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         dictionaries.append((texts, indices))
-        codes, _ = pd.factorize(codes * len(texts) + indices)
+        if most * len(texts) > _MOST_CODES:
+            codes, distinct = pd.factorize(codes)
+            most = len(distinct)
+        codes, most = codes * len(texts) + indices, most * len(texts)
+    codes, _ = pd.factorize(codes)
     count = int(codes.max(initial=-1)) + 1
     first = np.full(count, len(usage), dtype=np.int64)
     np.minimum.at(first, codes, np.arange(len(usage)))

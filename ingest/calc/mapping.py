@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import yaml
-
+from finops.documents import DocumentError, read_yaml
 from finops.tokens import ALL_INPUT_CLASSES, ALL_OUTPUT_CLASSES, UNITS
 from ingest.calc.columns import Column, FieldMapping, Numerals
 
@@ -28,7 +27,7 @@ TEXTS = {
     "billing_account": "billing_account", "service_tier": "service_tier_served",
     "service_tier_requested": "service_tier_requested",
     **{name: name for name in ("host", "project", "api_key", "principal", "region", "mode", "effort", "operation",
-                               "environment", "feature", "trace", "agent")},
+                               "environment", "feature", "trace", "agent", "caller", "router_label")},
 }  # fmt: skip
 NUMBERS = ("tool_calls", "requests", "saved_tokens")
 _OTHERS = (
@@ -54,11 +53,9 @@ class MappingError(ValueError):
 def load_mapping(text: str) -> FieldMapping:
     """A mapping from YAML text. Raises MappingError."""
     try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise MappingError(f"no YAML: {f'line {mark.line + 1}' if mark else 'unreadable'}") from None
-    return parse_mapping(data)
+        return parse_mapping(read_yaml(text))
+    except DocumentError as error:
+        raise MappingError(f"no YAML: {error}") from None
 
 
 def parse_mapping(data: Any) -> FieldMapping:

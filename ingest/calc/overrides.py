@@ -33,7 +33,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from finops.money import MoneyError, minor_digits, money
+from finops.currencies import check_currency
+from finops.money import MoneyError, money
+from finops.periods import PeriodError, check_day
 from finops.tokens import ALL_INPUT_CLASSES, TOKEN_CLASSES
 from ingest.calc.matching import PROVIDER_ALIASES
 from ingest.calc.price_timelines import check_no_overlaps
@@ -43,6 +45,7 @@ ALIASES = {
     "input": ("input_uncached",), "output": ("output_visible", "output_reasoning"), "reasoning": ("output_reasoning",),
     "cache_write": ("cache_write_5m", "cache_write_1h"), "cached": ("cache_read",),
 }  # fmt: skip
+_MOST = 10**12
 _FIELDS = frozenset(
     ["provider", "model", "prices", "mode", "service_tier", "region", "variant", "context_over", "excess", "window",
      "valid_from", "valid_to", "currency", "per", "book", "note"]
@@ -136,8 +139,8 @@ def _one_of(number: int, entry: Mapping[str, Any], name: str, allowed: tuple[str
 
 def _whole(number: int, entry: Mapping[str, Any], name: str, default: int, least: int) -> int:
     value = entry.get(name, default)
-    if type(value) is not int or value < least:
-        raise PriceError(f"entry {number}: {name} must be a whole number of at least {least}")
+    if type(value) is not int or not least <= value <= _MOST:
+        raise PriceError(f"entry {number}: {name} must be a whole number of at least {least} and at most {_MOST:,}")
     return value
 
 
@@ -151,10 +154,9 @@ def _excess(number: int, entry: Mapping[str, Any]) -> bool:
 def _currency(number: int, entry: Mapping[str, Any]) -> str:
     value = _text(number, entry, "currency", "USD")
     try:
-        minor_digits(value)
+        return check_currency(value)
     except MoneyError as error:
         raise PriceError(f"entry {number}: currency: {error}") from None
-    return value
 
 
 def _instant(number: int, entry: Mapping[str, Any], name: str) -> datetime | None:
@@ -164,15 +166,17 @@ def _instant(number: int, entry: Mapping[str, Any], name: str) -> datetime | Non
             value = datetime.fromisoformat(value) if "T" in value or " " in value else date.fromisoformat(value)
         except ValueError:
             raise PriceError(f"entry {number}: {name} is not a date or an instant") from None
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise PriceError(f"entry {number}: {name} is an instant without a time zone")
-        return value.astimezone(UTC)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    if value is not None:
+    if value is not None and not isinstance(value, date):
         raise PriceError(f"entry {number}: {name} is not a date or an instant")
-    return None
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise PriceError(f"entry {number}: {name} is an instant without a time zone")
+    if value is None:
+        return None
+    try:
+        check_day(value)
+    except PeriodError as error:
+        raise PriceError(f"entry {number}: {name} {error}") from None
+    return value.astimezone(UTC) if isinstance(value, datetime) else datetime.combine(value, time(), UTC)
 
 
 def _window(number: int, entry: Mapping[str, Any]) -> tuple[time | None, time | None]:
@@ -182,7 +186,10 @@ def _window(number: int, entry: Mapping[str, Any]) -> tuple[time | None, time | 
     try:
         start, end = (time.fromisoformat(part) for part in value)
     except (TypeError, ValueError):
+        start = end = time()
+    if start == end or start.tzinfo or end.tzinfo:
         raise PriceError(
-            f'entry {number}: window must be two times of the UTC day, such as ["16:30", "00:30"]'
-        ) from None
+            f'entry {number}: window must be two times of the UTC day, such as ["16:30", "00:30"]: without an offset, and '
+            "not the same twice"
+        )
     return start, end

@@ -1,14 +1,15 @@
 """What a load changes of a price book, and which of it a person has to look at first.
 
 Catalogues carry slips of units (x10, per 1k for per 1M) beside real cuts of five and more; only a person can tell. So a
-price that changes by 3x or more waits, with its former price in force; one between 2x and 3x passes and is reported.
+price that changes by 3x or more waits, with its former price in force; one between 2x and 3x passes and is reported. What
+a change does to usage beyond its own row says ingest.calc.price_effects.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -61,6 +62,7 @@ class Change(NamedTuple):
 
 
 Reference = Callable[[Row], Row | None]
+Effects = Callable[[Sequence[Row], Sequence[Row], list[Change]], list[Change]]
 
 
 def judge(former: Row, row: Row) -> Verdict:
@@ -109,16 +111,21 @@ def changes(live: Iterable[Row], new: Iterable[Row], reference: Reference = lamb
 
 
 def guarded(
-    live: Iterable[Row], new: Iterable[Row], reference: Reference = lambda _row: None
+    live: Iterable[Row], new: Iterable[Row], reference: Reference = lambda _row: None, effects: Effects | None = None
 ) -> tuple[list[Row], list[Change]]:
-    """(rows to put in force, all changes): ``new``, with the former price wherever a change is held."""
-    wanted = list(new)
-    found = changes(live, wanted, reference)
+    """(rows to put in force, all changes): ``new``, with the former price wherever a change is held.
+
+    ``effects``: judges the changes (of the rows ``live`` and ``new``) by what usage costs before and after them, too.
+    """
+    before, wanted = list(live), list(new)
+    found = changes(before, wanted, reference)
+    if effects is not None:
+        found = effects(before, wanted, found)
     lines = timelines(wanted)
     for change in found:
         if change.verdict.state == HELD:
             key = key_of(change.any_row)
-            lines[key] = without(lines[key], change.since, change.until)
+            lines[key] = without(lines.get(key, []), change.since, change.until)
             if change.former is not None and key_of(change.former) == key:  # else it is another book's, and still there
                 lines[key].append(during(change.former, change.since, change.until))
     return [row for line in lines.values() for row in joined(line)], found

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
+from finops.documents import DocumentError, check_texts, read_yaml
+from finops.periods import PeriodError, check_day
 from ingest.calc.matching import PROVIDER_ALIASES
 from ingest.calc.overrides import overrides
 from ingest.calc.price_fields import ROUNDED, entry_rows, place_of
@@ -64,8 +65,8 @@ def read_prices(raw: bytes, *, kind: str = "", book: str = "", day: date, origin
     book = book or _BOOKS.get(kind, "snapshot")
     if kind == "overrides":
         try:
-            rows = overrides(yaml.safe_load(raw)).to_pylist()
-        except yaml.YAMLError as error:
+            rows = overrides(read_yaml(raw)).to_pylist()
+        except DocumentError as error:
             raise PriceError(str(error)) from None
         return PriceFile(kind, book, rows, {}, [], {})
     if kind == "genai-prices":
@@ -205,33 +206,50 @@ def _table(raw: bytes) -> list[dict[str, Any]]:
     if raw[:4] == b"PAR1":
         try:
             rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(raw)).to_pylist()
-            return rows
         except pa.ArrowException as error:
             raise PriceError(f"not a Parquet file that can be read: {error}") from None
+        _check_texts(rows)
+        return rows
     if raw.lstrip()[:1] == b"[":
         found = _json(raw)
         if not all(isinstance(row, dict) for row in found):
             raise PriceError("a catalogue in JSON is a list of objects")
         return list(found)
     try:
-        return list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"))))
+        table = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"))))
     except (UnicodeDecodeError, csv.Error) as error:
         raise PriceError(f"not a CSV that can be read: {error}") from None
+    _check_texts(table)
+    return table
 
 
 def _json(raw: bytes) -> Any:
     try:
-        return json.loads(raw, parse_float=Decimal)
+        found = json.loads(raw, parse_float=Decimal)
     except (ValueError, RecursionError) as error:
         raise PriceError(f"not JSON: {error}") from None
+    _check_texts(found)
+    return found
+
+
+def _check_texts(found: Any) -> None:
+    try:
+        check_texts(found)
+    except DocumentError as error:
+        raise PriceError(str(error)) from None
 
 
 def _instant(text: Any, name: str) -> datetime:
     try:
-        return _midnight(text if isinstance(text, date) else date.fromisoformat(str(text)[:10]))
+        day = text if isinstance(text, date) else date.fromisoformat(str(text)[:10])
     except ValueError:
         raise PriceError(f"{name}: {str(text)[:40]!r} is not a date") from None
+    return _midnight(day, name)
 
 
-def _midnight(day: date) -> datetime:
+def _midnight(day: date, name: str = "the date of the catalogue") -> datetime:
+    try:
+        check_day(day)
+    except PeriodError as error:
+        raise PriceError(f"{name} {day} {error}") from None
     return datetime(day.year, day.month, day.day, tzinfo=UTC)

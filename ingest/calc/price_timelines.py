@@ -76,6 +76,13 @@ def laid_over(rows: Iterable[Row], over: Iterable[Row]) -> list[Row]:
     return [row for line in lines.values() for row in joined(line)]
 
 
+def cut_out(rows: Iterable[Row], row: Row) -> list[Row]:
+    """``rows`` without the span of one of the same conditions."""
+    lines = timelines(rows)
+    lines[key_of(row)] = without(lines.get(key_of(row), []), row["valid_from"], end_of(row))
+    return [each for line in lines.values() for each in line]
+
+
 def with_catalogue(
     rows: Iterable[Row], catalogue: Sequence[Row], day: datetime, dates: Iterable[datetime]
 ) -> list[Row]:

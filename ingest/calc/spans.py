@@ -7,13 +7,21 @@ What is called by a tool is a call of its own.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Set
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ingest.calc.genai_spans import has_usage, names_model
 
 Record = dict[str, Any]
 Place = tuple[str | None, str | None]  # trace and span
 MODEL, PARENT, TOOL, OTHER, UNKNOWN = "model", "parent", "tool", "other", "unknown"
+
+
+class _Agents(NamedTuple):
+    """The agent that a span belongs to, and the one that called it."""
+
+    agent: str | None
+    caller: str | None
+
 
 _OPERATIONS = {
     "chat": "chat", "text_completion": "chat", "completion": "chat", "generate_content": "chat", "responses": "chat",
@@ -84,7 +92,8 @@ def agent_of(attributes: Record) -> str | None:
 
 def relate(spans: list[Record]) -> None:
     """Give every span of one payload its ``role``, ``operation``, ``usage``, ``agent`` (its own, else that of the
-    nearest span above) and ``covers``: that a model span with usage lies below it.
+    nearest span above), ``caller`` (the next agent above that one; '': there is none, None: what lies above is not in
+    this payload) and ``covers``: that a model span with usage lies below it.
     """
     known: dict[Place, Record] = {}
     for span in spans:
@@ -95,10 +104,11 @@ def relate(spans: list[Record]) -> None:
     above = {place: (span["trace"], span["parent"]) for place, span in known.items()}
     calls = [place for place, span in known.items() if span["role"] == MODEL and span["usage"]]
     covers = covering(above, calls, {place for place, span in known.items() if span["role"] == TOOL})
-    agents: dict[Place, str | None] = {}
+    agents: dict[Place, _Agents] = {}
     for span in spans:
         place = span["trace"], span["span"]
-        span["agent"], span["covers"] = _agent(place, known, agents), place in covers
+        span["agent"], span["caller"] = _agents(place, known, agents)
+        span["covers"] = place in covers
 
 
 K = TypeVar("K", bound=Hashable)
@@ -116,19 +126,18 @@ def covering(above: Mapping[K, K], calls: Iterable[K], tools: Set[K]) -> set[K]:
     return found
 
 
-def _agent(place: Place, known: dict[Place, Record], agents: dict[Place, str | None]) -> str | None:
+def _agents(place: Place, known: dict[Place, Record], agents: dict[Place, _Agents]) -> _Agents:
     path: list[Place] = []
-    found = None
     while place in known and place not in agents:
         path.append(place)
-        agents[place] = None  # a circle ends here
-        found = agent_of(known[place]["attributes"])
-        if found:
-            break
+        agents[place] = _Agents(None, None)  # a circle ends here
         place = (place[0], known[place]["parent"])
-    else:
-        found = agents.get(place)
-    agents.update(dict.fromkeys(path, found))
+    found = agents.get(place, _Agents(None, None if place[1] != "" else ""))
+    for below in reversed(path):
+        own = agent_of(known[below]["attributes"])
+        if own and own != found.agent:
+            found = _Agents(own, found.agent or found.caller)
+        agents[below] = found
     return found
 
 

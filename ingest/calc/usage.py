@@ -39,8 +39,10 @@ USAGE_SCHEMA = pa.schema(
         ("context", pa.int64()),  # a number inside the context band that a provider states for a bucket of calls
         ("request_id", pa.string()),  # the provider's own id of the call, by which layers are matched
         ("agent", pa.string()),
+        ("caller", pa.string()),  # the agent that called this agent; '': nobody did, NULL: not known
         ("tool_calls", pa.int64()),
         ("flags", pa.int64()),
+        ("router_label", pa.string()),  # what a router calls the query, e.g. SIMPLE; tier policies map it
         ("saved_tokens", pa.int64()),
         ("reported_cost", MONEY),
         *((name, pa.int64()) for name in TOKEN_CLASSES),

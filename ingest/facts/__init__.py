@@ -5,6 +5,8 @@ UPDATE, no ROLLUP, no NOT EXISTS against temporary tables; partitions and keys a
 One lock order everywhere: days (advisory, ascending), facts by key, derived rows. READ COMMITTED.
 """
 
+from ingest.facts.agent_calls import days_of_queries, tokens_of_queries, traced_calls
+from ingest.facts.calls import calls_of_day
 from ingest.facts.check import (
     count_facts,
     cube_differences,
@@ -16,11 +18,11 @@ from ingest.facts.check import (
 from ingest.facts.derive import (
     SUM_COLUMNS,
     dirty_days,
-    query_costs_of_day,
     sums_of_day,
     take_dirty_keys,
     unit_sums_of_day,
 )
+from ingest.facts.features import features_of_day
 from ingest.facts.lines import Vanishing, WrittenLines, store_lines, zero_lines
 from ingest.facts.move import other_days, retire
 from ingest.facts.store import (
@@ -50,11 +52,14 @@ __all__ = [
     "Vanishing",
     "Written",
     "WrittenLines",
+    "calls_of_day",
     "copy_direct",
     "copy_staged",
     "count_facts",
     "cube_differences",
+    "days_of_queries",
     "dirty_days",
+    "features_of_day",
     "former_slices",
     "known_queries",
     "lock_days",
@@ -63,15 +68,16 @@ __all__ = [
     "orphans",
     "other_days",
     "prepare_days",
-    "query_costs_of_day",
     "repeated_events",
     "retire",
     "slot_events",
     "store_lines",
     "sums_of_day",
     "take_dirty_keys",
+    "tokens_of_queries",
     "torn_queries",
     "trace_events",
+    "traced_calls",
     "unit_sums_of_day",
     "update_slots",
     "update_tiers",

@@ -10,19 +10,23 @@ from ingest.facts.statement import rows
 def cube_differences() -> list[tuple[Any, ...]]:
     """(charge_date, usage_key_id, tier, estimated, slot, column) where the cube is not the sum of the facts.
 
-    Slices that are marked dirty are on their way and left out.
+    Buckets, which the cube parts over tiers, are compared in all tiers together. Slices that are marked dirty are on their
+    way and left out.
     """
     names = ("saved_tokens", "reported_cost", *TOKEN_CLASSES)
     measures = ("events", "requests", "queries", "failed", *names)
     key = "charge_date, usage_key_id, tier, tier_estimated, rate_slot_id"
-    sums = ", ".join(f"sum({name}) AS {name}" for name in names)
+    counts, sums = (", ".join(f"sum({name}) AS {name}" for name in of) for of in (measures[:4], names))
     differing = ", ".join(f"CASE WHEN f.{name} IS DISTINCT FROM u.{name} THEN '{name}' END" for name in measures)
     return rows(
-        f"WITH f AS (SELECT e.charge_date, e.usage_key_id, t.tier, t.estimated AS tier_estimated, e.rate_slot_id, "
+        "WITH f AS (SELECT e.charge_date, e.usage_key_id, CASE WHEN t.estimated THEN '' ELSE t.tier END AS tier, "
+        "t.estimated AS tier_estimated, e.rate_slot_id, "
         f"count(*) AS events, sum({REQUESTS}) AS requests, "
         f"coalesce(sum({REQUESTS}) FILTER (WHERE begins), 0) AS queries, coalesce(sum(failed), 0) AS failed, {sums} "
         "FROM usage_event e JOIN allocation_tierrule t ON t.id = e.tier_rule GROUP BY 1, 2, 3, 4, 5), "
-        f"d AS (SELECT {key}, concat_ws(',', {differing}) AS columns FROM f FULL JOIN usage_daily u USING ({key})) "
+        "u AS (SELECT charge_date, usage_key_id, CASE WHEN tier_estimated THEN '' ELSE tier END AS tier, tier_estimated, "
+        f"rate_slot_id, {counts}, {sums} FROM usage_daily GROUP BY 1, 2, 3, 4, 5), "
+        f"d AS (SELECT {key}, concat_ws(',', {differing}) AS columns FROM f FULL JOIN u USING ({key})) "
         "SELECT d.* FROM d WHERE columns <> '' AND NOT EXISTS (SELECT 1 FROM ingest_dirtyslice s "
         "WHERE s.charge_date = d.charge_date AND s.usage_key_id IN (0, d.usage_key_id)) ORDER BY 1, 2, 3, 4, 5"
     )

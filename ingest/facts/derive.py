@@ -138,34 +138,3 @@ def gateway_facts(days: Sequence[date], event_ids: Sequence[UUID]) -> dict[UUID,
         [list(event_ids), list(days)],
     )
     return dict(found)
-
-
-def query_costs_of_day(day: date, look_back: int, rates: str) -> list[tuple[Any, ...]]:
-    """Costs of the queries that begin on a day, binned: (usage_key_id, tier_rule, bin, queries, cost).
-
-    ``rates``: name of a temporary table (usage_key_id, rate_slot_id, price per token of each class; NULL: unpriced).
-    A query's cost is that of all its events within the look-back; buckets are spread evenly over their requests. The
-    bin is NULL where the cost is zero or any part has no price.
-    """
-    cost = " + ".join(f"coalesce(e.{name} * r.{name}, 0)" for name in TOKEN_CLASSES)
-    missing = " OR ".join(f"(e.{name} > 0 AND r.{name} IS NULL)" for name in TOKEN_CLASSES)
-    priced = f"{cost} AS cost, ({missing}) AS missing"
-    rated = f"LEFT JOIN {rates} r ON (r.usage_key_id, r.rate_slot_id) = (e.usage_key_id, e.rate_slot_id)"
-    return rows(
-        "WITH priced AS MATERIALIZED (SELECT e.query_id, e.usage_key_id, e.tier_rule, "
-        f"CASE WHEN begins THEN {REQUESTS} ELSE 0 END AS queries, {priced} FROM usage_event e {rated} "
-        "WHERE e.charge_date = %s), "
-        "beginning AS MATERIALIZED (SELECT query_id, usage_key_id, tier_rule FROM priced "
-        "WHERE query_id IS NOT NULL AND queries > 0), "
-        # of the days after, only what goes on with a query of this day
-        f"later AS (SELECT e.query_id, {priced} FROM usage_event e JOIN beginning b ON b.query_id = e.query_id {rated} "
-        "WHERE e.charge_date > %s AND e.charge_date <= %s AND e.begins IS NOT TRUE), "
-        "whole AS (SELECT query_id, sum(cost) AS cost, bool_or(missing) AS missing FROM ("
-        "SELECT query_id, cost, missing FROM priced WHERE query_id IS NOT NULL UNION ALL SELECT * FROM later) q GROUP BY 1), "
-        "costs AS (SELECT usage_key_id, tier_rule, queries, cost, missing FROM priced "
-        "WHERE query_id IS NULL AND queries > 0 UNION ALL "
-        "SELECT b.usage_key_id, b.tier_rule, 1, w.cost, w.missing FROM beginning b JOIN whole w USING (query_id)) "
-        "SELECT usage_key_id, tier_rule, CASE WHEN missing OR cost <= 0 THEN NULL "
-        "ELSE floor(20 * log((cost / queries)::float8))::int END, sum(queries), sum(cost) FROM costs GROUP BY 1, 2, 3",
-        [day, day, day + timedelta(days=look_back)],
-    )

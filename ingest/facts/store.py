@@ -9,6 +9,7 @@ import numpy as np
 from django.db import connection, transaction
 from psycopg import errors
 
+from finops.copying import copy
 from finops.tokens import ALL_INPUT_CLASSES, TOKEN_CLASSES
 from ingest.calc.copyrows import Column, encode
 from ingest.facts.statement import rows
@@ -129,12 +130,11 @@ class _Known(Exception):
 
 def _copy(table: str, columns: dict[str, Column], count: int) -> None:
     data = encode([columns[name] for name in FACT_COLUMNS], count)
-    with connection.cursor() as cursor:
-        try:
-            with cursor.cursor.copy(f"COPY {table} ({_LIST}) FROM STDIN (FORMAT binary)") as copy:
-                copy.write(data)
-        except errors.UniqueViolation as violation:
-            raise _Known from violation
+    try:
+        with copy(f"COPY {table} ({_LIST}) FROM STDIN (FORMAT binary)") as running:
+            running.write(data)
+    except errors.UniqueViolation as violation:
+        raise _Known from violation
 
 
 def copy_staged(columns: dict[str, Column], count: int) -> Written:

@@ -38,12 +38,17 @@ class UsageFact(models.Model):
         help_text="allocation.TierRule: policy version, rule and condition that fired."
     )
     tool_calls = models.SmallIntegerField(null=True)
+    # The upper byte is the label of a router: finops.router_labels.
     flags = models.SmallIntegerField(null=True, help_text="Bit 1: the source marks deep research.")
     begins = models.BooleanField(
         null=True, help_text="True: as many queries as it has requests begin here; NULL: none."
     )
     event_id = models.UUIDField()
     reported_cost = MoneyNonNegativeField(null=True)
+    # Added later, and so the table's last column. NULL takes no byte of a row.
+    caller = models.IntegerField(
+        null=True, help_text="Hash of the agent that called this one, 0: nobody did; NULL: not known."
+    )
 
     class Meta:
         abstract = True

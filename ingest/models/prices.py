@@ -84,7 +84,8 @@ class Price(PriceTerms):
 
 
 class HeldPrice(PriceTerms):
-    """One price of a load that is not in force: it changes another by so much that a person has to approve it.
+    """One price of a load that is not in force, or that would go: usage would cost so much more or less that a person has
+    to approve it.
 
     Unique by load, conditions and ``valid_from``; never changed but for ``superseded``. One approval (kind ``price``) covers
     all held prices of a model in a load. Accepted, it makes a version with these prices; until then, and when rejected,
@@ -96,6 +97,7 @@ class HeldPrice(PriceTerms):
     former_rate = RateField()
     former_per = models.BigIntegerField()
     reason = models.TextField(help_text="Factor, and the slip of units that it looks like.")
+    removes = models.BooleanField(default=False, help_text="It is this price that would go.")
     superseded = models.BooleanField(default=False, help_text="A later load says something else; it was not decided.")
 
     def __str__(self) -> str:

@@ -18,6 +18,7 @@ from ingest.calc.values import instant, money
 from ingest.source import Context, Guide, Record, RowSource, Skip
 
 _SYNTHETIC = "<synthetic>"  # an error that Claude Code shows as if a model had said it
+_MAIN = "main"  # the session's own agent, which calls all sub-agents
 _HOSTS = {"msg_bdrk_": "aws", "msg_vrtx_": "google"}
 _NO_GEO = frozenset({"", "global", "not_available"})
 
@@ -154,6 +155,7 @@ def _common(record: Record, message: Record, request: str | None) -> Record:
         "region": None if geo in _NO_GEO else geo,
         "operation": "chat",
         "agent": (text_of(record, "agentId") or "sidechain") if side else None,
+        "caller": _MAIN if side else None,
         "request_id": request,
         "tool_calls": sum(isinstance(part, dict) and part.get("type") == "tool_use" for part in parts),
     }

@@ -9,6 +9,7 @@ replaces what an earlier one stated of that time; corrections of earlier periods
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
+from finops.formulas import unguarded
 from ingest.calc.bill_meters import widen
 from ingest.calc.focus_lines import ESSENTIAL, MANDATORY, PROVIDER_COLUMNS, stray
 from ingest.calc.focus_lines_delivery import delivered, reading_of
@@ -56,7 +57,7 @@ class Focus(RowSource):
         reading = _reading(context)
         if missing := [name for name in ESSENTIAL if name not in record]:
             raise Rejected("unknown_shape", f"no FOCUS row: {', '.join(missing)[:150]} missing")
-        row = reading.cleaned(record)
+        row = reading.cleaned(_as_meant(record))
         _asked_for(row, context)
         context.unknown_fields.update(stray(record))
         line, stated = delivered(row, reading, context)
@@ -64,6 +65,13 @@ class Focus(RowSource):
             span = Covered(stated.account, "lines", stated.start, stated.end)
             widen(context.covered, context.state, stated[:2], span)
         return [Line(line)]
+
+
+def _as_meant(record: Record) -> Record:
+    """The row without what our own CSV puts before text that a spreadsheet would run. Parquet, with its own times, has none."""
+    if "x_ChargeId" not in record or not isinstance(record["BillingPeriodStart"], str):
+        return record
+    return {name: unguarded(value) if isinstance(value, str) else value for name, value in record.items()}
 
 
 def _reading(context: Context) -> Reading:

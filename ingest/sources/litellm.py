@@ -9,6 +9,7 @@ written: those are known by their start. Times without an offset are UTC. ``sess
 instant: so a pull goes on from the time of the last row it got instead of turning pages.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -29,6 +30,7 @@ from ingest.pull import MAX_PAGES, Client, Name, Option, Page, PullFailed, Strea
 from ingest.source import ColumnSource, Context, Guide, NotThisKind, Parsed, Record
 
 _UTC = ZoneInfo("UTC")
+_HOST = re.compile(r"^https?://([^/?#]*).*\Z")
 _OPERATIONS = {
     "completion": "chat", "text_completion": "chat", "responses": "chat", "anthropic_messages": "chat",
     "generate_content": "chat",
@@ -107,7 +109,7 @@ class LiteLLM(ColumnSource):
             "native_id": identity(native, times),
             "occurred_at": times,
             "provider": _named(table["custom_llm_provider"], lambda name: PROVIDER_ALIASES.get(name, name)),
-            "host": pc.replace_substring_regex(table["api_base"], r"^https?://([^/?#]*).*$", r"\1"),
+            "host": _named(table["api_base"], lambda url: _HOST.sub(r"\1", url)),
             "model_requested": table["model_group"],
             "model_served": table["model"],
             "project": pc.coalesce(metadata["user_api_key_team_id"], *([] if payload else [table["team_id"]])),

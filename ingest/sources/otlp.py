@@ -11,7 +11,7 @@ from typing import Any
 
 from ingest.calc import otlp, spans
 from ingest.calc.counters import Readings
-from ingest.calc.genai_spans import dimensions, reported_cost, tags_of, token_classes, tool_calls
+from ingest.calc.genai_spans import dimensions, reported_cost, router_label, tags_of, token_classes, tool_calls
 from ingest.calc.otel_metrics import NoUsage, moment, nanoseconds, point_rows
 from ingest.calc.reasons import Rejected
 from ingest.source import Context, Guide, NotThisKind, Record, RowSource, Skip
@@ -94,6 +94,8 @@ class Otlp(RowSource):
                 "operation": record["operation"],
                 "failed": 1 if record["failed"] else None,
                 "agent": record["agent"],
+                "caller": record["caller"] if record["agent"] else None,
+                "router_label": router_label(attributes),
                 "tool_calls": tool_calls(attributes),
                 "tags": tags,
                 "reported_cost": reported_cost(attributes),
