@@ -1,13 +1,13 @@
 """Checks that agreements are charged in full, no more and no less (AR12, AR13): from the charges, and from the terms."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from django.db.models import Sum
+from django.db.models import Case, Count, F, Sum, When
 from django.db.models.functions import Coalesce
 
 from allocation.billed_agreements import NOT_STATED
@@ -35,15 +35,25 @@ class Closing(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """Of one agreement, in its own currency: EffectiveCost and BilledCost; ``own``: nothing was converted."""
+    """Of one agreement, in its own currency: EffectiveCost and BilledCost; ``own``: nothing was converted.
+
+    Corrections of frozen days keep only what they are in the site's currency, and the rate: ``blur`` is what rounding at that
+    rate may make of them.
+    """
 
     effective: Decimal
     billed: Decimal
     quantity: Decimal
     own: bool
+    blur: Decimal = ZERO
+
+    def against(self, agreed: Decimal) -> Decimal:
+        """EffectiveCost, which is ``agreed`` where only rounding lies between them."""
+        return agreed if abs(self.effective - agreed) <= self.blur else self.effective
 
 
 _NOTHING = _Sums(ZERO, ZERO, ZERO, own=True)
+_LAST_DECIMAL = Decimal(1).scaleb(-12)
 
 
 def closing() -> Closing:
@@ -69,10 +79,10 @@ def _commitments(book: Commitments, until: date, dirty: set[date]) -> Iterator[R
         if last is None or any(one.first <= day <= last for day in dirty):
             continue
         paid = sum((one.purchased(day) for day in Period.through(one.first, last).days()), ZERO)
-        rows = Charge.objects.filter(charge_date__range=(one.first, last), subject=one.subject)
+        rows = Charge.objects.as_is(one.first, last).filter(subject=one.subject)
         mine = {category: sums for (category,), sums in _sums(rows, "charge_category").items()}
         purchase = mine.pop("Purchase", _NOTHING)
-        yield one.subject, one.first, "used and unused", sum((of.effective for of in mine.values()), ZERO), paid
+        yield one.subject, one.first, "used and unused", _total(mine.values()).against(paid), paid
         if one.computes_purchase and purchase.own:
             yield one.subject, one.first, "purchase", purchase.billed, paid
 
@@ -95,11 +105,10 @@ def _closed_until(one: Commitment, until: date) -> date | None:
 def _fleets(found: Capacity, until: date, dirty: set[date]) -> Iterator[Row]:
     if not found.fleets:
         return
-    rows = Charge.objects.filter(subject__startswith=capacity.SUBJECT, charge_category="Usage")
+    rows: Any = Charge.objects.filter(subject__startswith=capacity.SUBJECT, charge_category="Usage")
+    rows = rows.annotate(day=Coalesce("corrects_date", "charge_date"))
     by_day: dict[tuple[str, date], dict[str, _Sums]] = defaultdict(dict)
-    for (name, day, kind), of in _sums(
-        rows.filter(charge_date__lte=until), "subject", "charge_date", "price_class"
-    ).items():
+    for (name, day, kind), of in _sums(rows.filter(day__lte=until), "subject", "day", "price_class").items():
         by_day[name, day][kind] = of
     for fleet in found.fleets:
         name, last = capacity.subject(fleet), min(fleet.end - _DAY, until)
@@ -107,10 +116,11 @@ def _fleets(found: Capacity, until: date, dirty: set[date]) -> Iterator[Row]:
             if day in dirty:
                 continue
             mine = by_day[name, day]
-            charged = sum((of.effective for kind, of in mine.items() if kind not in capacity.CLASSES), ZERO)
-            yield name, day, "used and idle", charged, costs(fleet, day).capacity
+            charged, agreed = _total(of for kind, of in mine.items() if kind not in capacity.CLASSES), costs(fleet, day)
+            yield name, day, "used and idle", charged.against(agreed.capacity), agreed.capacity
             energy = mine.get(capacity.ENERGY, _NOTHING)
-            yield name, day, "energy", energy.effective, _energy(fleet, energy.quantity)
+            cost = _energy(fleet, energy.quantity)
+            yield name, day, "energy", energy.against(cost), cost
 
 
 def _energy(fleet: Fleet, kilowatt_hours: Decimal) -> Decimal:
@@ -121,15 +131,29 @@ def _sums(charges: Any, *by: str) -> dict[tuple[Any, ...], _Sums]:
     """Sums of computed charges by these columns."""
     rows = charges.filter(provenance="computed").exclude(cause=NOT_STATED).order_by()
     found: dict[tuple[Any, ...], _Sums] = {}
-    sums = rows.values_list(*by, "original_currency").annotate(
+    # a cost that is converted and not kept in its own currency is turned back at its rate
+    rate = Case(When(original_cost=None, effective_cost__isnull=False, then=F("fx_rate")))
+    sums = rows.annotate(back_at=rate).values_list(*by, "original_currency", "back_at").annotate(
         own=Sum(Coalesce("original_cost", "effective_cost")),
         billed=Sum("billed_cost"),
         quantity=Sum("consumed_quantity"),
-    )
-    for *place, currency, effective, billed, quantity in sums:
-        before = found.get(tuple(place), _NOTHING)
-        found[tuple(place)] = _Sums(
-            before.effective + (effective or ZERO), before.billed + (billed or ZERO), before.quantity + quantity,
-            before.own and not currency,
+        lines=Count("pk"),
+    )  # fmt: skip
+    for *place, currency, back_at, effective, billed, quantity, lines in sums:
+        cost, blur = effective or ZERO, ZERO
+        if back_at:
+            cost = exactly(Fraction(cost) / Fraction(back_at))
+            blur = lines * _LAST_DECIMAL * max(1 / back_at, Decimal(1))
+        of = _Sums(cost, billed or ZERO, quantity, own=not currency, blur=blur)
+        found[tuple(place)] = _total((found.get(tuple(place), _NOTHING), of))
+    return found
+
+
+def _total(parts: Iterable[_Sums]) -> _Sums:
+    found = _NOTHING
+    for of in parts:
+        found = _Sums(
+            found.effective + of.effective, found.billed + of.billed, found.quantity + of.quantity,
+            own=found.own and of.own, blur=found.blur + of.blur,
         )  # fmt: skip
     return found

@@ -1,45 +1,53 @@
 """The refresher: recomputes what is derived from the facts, one dirty day at a time, each in one transaction."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from django.conf import settings
+import pyarrow.compute as pc
 from django.db import connection, transaction
 
-from allocation import billing, cube_store, layer_changes, layering, posting, reconciliation_residuals, rulebook
-from allocation.calc import assign as assigning
+from allocation import (
+    allocating,
+    billing,
+    bucket_tiers,
+    cube_store,
+    day_calls,
+    layer_changes,
+    layering,
+    posting,
+    query_costs,
+    reconciliation_residuals,
+    rulebook,
+)
+from allocation.attribution import drivers, monthly
 from allocation.calc import charges as charging
-from allocation.calc.daily import COST_DAILY_COLUMNS, cost_daily
-from allocation.calc.rules import assign
+from allocation.close import corrections
+from allocation.close.periods import frozen_months, is_frozen
 from allocation.completeness import Completeness, Day
 from allocation.costing import steps, terms
 from allocation.costing.work import Work, of_usage
+from allocation.failed_days import Failures
 from allocation.layering import Names
 from allocation.models import (
-    AllocatedCost,
+    AllocatedDay,
     Charge,
-    CostDaily,
     LayerDay,
     LayerShare,
-    QueryCostDaily,
     Rating,
-    TierRule,
     UsageDaily,
 )
-from finops.copying import copy_rows, copy_table
-from finops.tokens import TOKEN_CLASSES
+from finops import locks
+from finops.copying import behind, copy_rows, copy_table
 from ingest import facts
 from ingest.calc.book import PriceBook
 from ingest.facts.derive import lines_of_day
 from ingest.models import ALL_KEYS, RATE_ANEW, RateSlot
-from ingest.selectors import key_dimensions, price_book
+from ingest.selectors import KnownKeys, price_book
 
-_LOCK = 0x52454652  # "REFR": one refresher at a time
 _ROUNDS = 5  # a call matched across midnight derives the day beside it again, a blended rate its whole month
-_WHOLE = Fraction(1)
 LAYER_SHARE_COLUMNS = (
     "charge_date", "usage_key_id", "tier", "tier_estimated", "rate_slot_id", "price_class", "part", "cause", "quantity",
     "list_cost",
@@ -49,60 +57,98 @@ LAYER_SHARE_COLUMNS = (
 def refresh(progress: Callable[[int, int], None] = lambda _done, _all: None) -> int:
     """Recompute every dirty slice; returns the number of days refreshed. Safe to call at any time, by anyone.
 
-    What is settled over more than a day (a blended rate, a credit's balance) may mark days again: they follow.
+    What is settled over more than a day (a blended rate, a credit's balance) may mark days again: they follow. A day
+    that cannot be charged stays marked and stops no other. Raises DaysFailed, once all others are done.
     """
     layer_changes.mark_stale_days()
     steps.mark_new_days()
-    done = 0
+    done, failures, changed, known = 0, Failures(), set[date](), KnownKeys()
     for _ in range(_ROUNDS):
-        days = facts.dirty_days()
+        days = failures.without(facts.dirty_days())
         if not days:
             break
         for number, day in enumerate(days):
             progress(done + number, done + len(days))
-            refresh_day(day)
+            with failures.apart(day):
+                refresh_day(day, known)
         done += len(days)
-        terms.rate_anew(steps.settle(set(days)) | reconciliation_residuals.settle(set(days)))
+        months = frozen_months()
+        open_days = {day for day in days if day.replace(day=1) not in months}
+        terms.rate_anew(steps.settle(open_days) | reconciliation_residuals.settle(set(days)) | corrections.settle())
+        changed |= open_days
+    allocate_days(sorted(drivers.settle(changed)))
+    _distribute(known)
+    monthly.settle()
     progress(done, done)
+    failures.tell(done)
     return done
 
 
-def refresh_day(day: date) -> None:
+def refresh_day(day: date, known: KnownKeys) -> None:
     """Recompute the dirty slices of one day and clear their marks, in one transaction.
 
     The cube is made anew of the facts of the keys that are marked; what is charged of the day follows for these keys, or
-    for all of them where one key's usage bears on another's charge (layers, agreements) or prices changed.
+    for all of them where one key's usage bears on another's charge (layers, agreements) or prices changed. Of a day of a
+    frozen month nothing that was charged changes: the difference is posted into an open one.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    with _deriving():
         marked = facts.take_dirty_keys(day)
         if not marked:
             return
+        marked |= bucket_tiers.concerned(day, marked, known)
         scanned = None if ALL_KEYS in marked else sorted(marked - {RATE_ANEW})
         was_layered = LayerDay.objects.filter(charge_date=day).exists()
         lines = lines_of_day(day)
         near = _keys_around(day)
-        dimensions = key_dimensions({*marked, *(key for _, key in near), *(line[0] for line in lines)})
+        dimensions = known.of({*marked, *(key for _, key in near), *(line[0] for line in lines)})
         loaded, slots = price_book(), {slot.pk: slot for slot in RateSlot.objects.all()}
         by_id = {"gateway", "trace"} <= {found["layer"] for found in dimensions.values()}
         here = {*marked, *(key for on, key in near if on == day), *(line[0] for line in lines)}
         dimensions = {key: found for key, found in dimensions.items() if key in here}
         layered = bool(lines) or by_id or _overlap(dimensions, loaded.book)
-        keys = None if was_layered or layered or RATE_ANEW in marked or steps.in_force() else scanned
-        table, units = _cube(day, scanned, keys)
-        dimensions |= key_dimensions(set(table["key_id"].to_pylist()) - dimensions.keys())
+        whole = is_frozen(day) or was_layered or layered or RATE_ANEW in marked or steps.in_force()
+        keys = None if whole else scanned
+        table, units = _cube(day, scanned, keys, known)
+        dimensions |= known.of(pc.unique(table["key_id"]).to_pylist())
         ratings = charging.rate_cube(table, loaded.book, dimensions, slots)
         if len(units):
             ratings = pa.concat_tables([ratings, charging.rate_units(units, loaded.book, dimensions, slots)])
         rated = _Rated(ratings, table, posting.prices_of(ratings, loaded), loaded.book)
-        _replace_ratings(day, keys, rated)
         charged = _layers(day, lines, rated, dimensions, by_id=by_id) if layered or was_layered else None
         if charged is not None and layered:
             LayerDay.objects.create(charge_date=day, whole=charged.whole.as_json())
-        _post(day, keys, rated, charged, lines, dimensions)
-        dimensions |= key_dimensions(_charged_keys(day) - dimensions.keys())
-        _allocate_day(day, dimensions, layered=layered)
-        _replace_query_costs(day, dimensions, layered=layered)
+        with corrections.aside(day) as bearing:
+            _replace_ratings(day, keys, rated)
+            usage = _post(day, keys, rated, charged, lines, dimensions)
+            dimensions |= known.of(_charged_keys(day))
+            allocating.allocate_day(day, dimensions, layered=layered, posting=usage)
+        day_calls.mark_stale(day)
+        terms.rate_anew(bearing)
+
+
+@contextmanager
+def _deriving() -> Iterator[None]:
+    """A transaction in which nobody else derives.
+
+    It does not wait for the disk: what a crash loses of it is derived again, as the marks that it cleared are lost with it.
+    Inside another transaction it is as durable as that one.
+    """
+    durable = connection.in_atomic_block
+    with transaction.atomic(), behind():
+        locks.hold(locks.REFRESHER)
+        if not durable:
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL synchronous_commit TO off")
+        yield
+
+
+def _distribute(known: KnownKeys) -> None:
+    """Make the distributions of cost per query anew that changed costs left behind; those of frozen months stay."""
+    for day in day_calls.stale_days():
+        with _deriving():
+            day_calls.mark_done(day)
+            if not is_frozen(day):
+                query_costs.replace(day, known)
 
 
 class _Rated(NamedTuple):
@@ -120,10 +166,15 @@ class _Layers(NamedTuple):
     whole: Day
 
 
-def _cube(day: date, scanned: Sequence[int] | None, keys: Sequence[int] | None) -> tuple[pa.Table, pa.Table]:
+def _cube(
+    day: date, scanned: Sequence[int] | None, keys: Sequence[int] | None, known: KnownKeys
+) -> tuple[pa.Table, pa.Table]:
     """Make the cube of the marked keys anew; returns it, with the rest of the day's where all of it is charged anew."""
-    table, units = cube_store.of_facts(day, scanned), cube_store.units_of_facts(day, scanned)
+    table, units, sources = cube_store.of_facts(day, scanned, known)
     cube_store.replace(day, scanned, table, units)
+    bucket_tiers.keep(day, scanned, sources)
+    if scanned is None or scanned or not day_calls.exist(day):
+        day_calls.replace(day)
     if keys is None and scanned is not None:
         table = pa.concat_tables([table, cube_store.stored(day, without=scanned)])
         units = pa.concat_tables([units, cube_store.stored_units(day, without=scanned)])
@@ -155,18 +206,19 @@ def _layers(
 def _post(
     day: date, keys: Sequence[int] | None, rated: _Rated, layers: _Layers | None, lines: list[tuple[Any, ...]],
     dimensions: dict[int, dict[str, Any]],
-) -> None:  # fmt: skip
-    """Charge the day: its usage under its agreements, what is charged beside usage, and what bills state beyond."""
+) -> posting.Posting:  # fmt: skip
+    """Charge the day: what is charged beside usage, what bills state beyond; its usage under its agreements is returned."""
     ratings = rated.ratings if layers is None else layers.parts
     usage = of_usage(charging.charges(ratings, dimensions))
     work = steps.cost(Work(day, usage, [], dimensions))
     billed = None
     if layers is not None:
         billed = billing.line_charges(day, lines, work, layers.names, layers.whole)
-    posting.replace_charges(day, keys, work.usage, rated.prices, billed and billed.ruled)
+    posting.forget(day, keys)
     posting.write_entries(day, [*work.entries, *(billed.entries if billed else ())])
     if billed is not None:
         billing.write_line_charges(billed.rows)
+    return posting.usage_charges(work.usage, rated.prices, billed and billed.ruled)
 
 
 def _charged_keys(day: date) -> set[int]:
@@ -175,14 +227,23 @@ def _charged_keys(day: date) -> set[int]:
 
 
 def allocate_days(days: Iterable[date]) -> None:
-    """Run the rules again over charges as they are; idempotent."""
+    """Run the rules again over charges as they are; idempotent. Days of a frozen month are marked for the refresher."""
+    months, known, book = frozen_months(), KnownKeys(), rulebook.in_force()
+    days = sorted(days)
+    terms.rate_anew({day for day in days if day.replace(day=1) in months})
+    days = [day for day in days if day.replace(day=1) not in months]
     for day in days:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-            dimensions = key_dimensions({*_keys_of_day(day), *_charged_keys(day)})
+        with _deriving():
+            before = AllocatedDay.objects.filter(charge_date=day).first()
+            keys = {int(key) for key in before.borne} if before else {*_keys_of_day(day), *_charged_keys(day)}
+            dimensions = known.of(keys)
             layered = LayerDay.objects.filter(charge_date=day).exists()
-            _allocate_day(day, dimensions, layered=layered)
-            _replace_query_costs(day, dimensions, layered=layered)
+            if before and allocating.move_day(day, before.borne, dimensions, book, layered=layered):
+                continue
+            allocating.allocate_day(day, dimensions, layered=layered)
+            day_calls.mark_stale(day)
+    AllocatedDay.objects.filter(charge_date__in=days).update(rules=book.number)
+    _distribute(known)
 
 
 def _keys_of_day(day: date) -> set[int]:
@@ -206,91 +267,3 @@ def _replace_ratings(day: date, keys: Sequence[int] | None, rated: _Rated) -> No
     columns["list_cost"] = columns["contracted_cost"] = ratings["list_cost"]
     columns |= {name: ratings[name] for name in ("currency", "proxy_cost", "assumed_standard")}
     copy_table("rating", (*cube_store.KEY_COLUMNS, *list(columns)[5:]), pa.table(columns))
-
-
-def _allocate_day(day: date, dimensions: dict[int, dict[str, Any]], *, layered: bool) -> None:
-    """Assign all charges of a day and rebuild its cost_daily."""
-    AllocatedCost.objects.filter(charge_date=day)._raw_delete(using="default")
-    CostDaily.objects.filter(charge_date=day)._raw_delete(using="default")
-    names = (
-        "id", "usage_key_id", "tier", "tier_estimated", "consumed_unit", "billing_currency", "provenance",
-        "consumed_quantity", "owner__code", "owner_team__code", *assigning.COSTS,
-    )  # fmt: skip
-    rows = list(Charge.objects.filter(charge_date=day).order_by("id").values_list(*names))
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-    charge = dict(zip(names, columns, strict=True))
-    counts = [(*row[:3], *row[4:]) for row in layer_changes.counts_of_day(day, layered=layered)]
-    book = rulebook.in_force()
-    assignment = assign(dimensions, book.rules, day)
-    owners = zip(charge["owner__code"], charge["owner_team__code"], strict=True)
-    parts = assigning.parts(charge["usage_key_id"], assignment, [(code or "", team or "") for code, team in owners])
-    money = pa.decimal128(30, 12)
-    shared = {
-        name: assigning.shares(pa.array(charge[name], money), parts) for name in ("consumed_quantity", *assigning.COSTS)
-    }
-    bearers = {
-        "rule_id": [book.rule_ids.get(rule) for rule in parts.rule],
-        "cost_centre_id": [book.cost_centres.get(code) for code in parts.cost_centre],
-        "team_id": [book.teams.get(pair) for pair in zip(parts.cost_centre, parts.team, strict=True)],
-    }
-    allocated = {
-        "charge_id": pa.array(charge["id"], pa.int64()).take(pa.array(parts.row)),
-        "charge_date": pa.repeat(pa.scalar(day), len(parts.row)), "part": pa.array(parts.part),
-        **{name: pa.array(values, pa.int64()) for name, values in bearers.items()},
-        "quantity": shared["consumed_quantity"], **{name: shared[name] for name in assigning.COSTS},
-    }  # fmt: skip
-    copy_table("allocated_cost", list(allocated), pa.table(allocated))
-    table = cost_daily(charge, parts, shared, counts, assignment, dimensions)
-    copy_rows(
-        "cost_daily",
-        ("charge_date", "cost_centre_id", "team_id", *COST_DAILY_COLUMNS[2:]),
-        (
-            (day, book.cost_centres.get(row[0]), book.teams.get((row[0], row[1])), *row[2:])
-            for row in cube_store.rows_of(table, COST_DAILY_COLUMNS)
-        ),
-    )
-
-
-def _replace_query_costs(day: date, dimensions: dict[int, dict[str, Any]], *, layered: bool) -> None:
-    """The distribution of cost per query of the day's queries; of layers that overlap, the part that is charged."""
-    QueryCostDaily.objects.filter(charge_date=day)._raw_delete(using="default")
-    # a rating at several rates (an excess band) has none of its own: its average is what its cell's calls cost
-    classes = ", ".join(
-        f"coalesce(max(list_rate / per) FILTER (WHERE {of}), sum(list_cost) FILTER (WHERE {of}) "
-        f"/ nullif(sum(quantity) FILTER (WHERE {of}), 0)) AS {name}"
-        for name in TOKEN_CLASSES
-        for of in [f"price_class = '{name}'"]
-    )
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE IF EXISTS class_rates")
-        cursor.execute(
-            f"CREATE TEMP TABLE class_rates ON COMMIT DROP AS SELECT usage_key_id, rate_slot_id, {classes} FROM rating "
-            "WHERE charge_date BETWEEN %s AND %s GROUP BY 1, 2",
-            [day, day + timedelta(days=settings.TRACE_LOOK_BACK_DAYS)],
-        )
-    tiers = {rule.pk: rule.tier for rule in TierRule.objects.all()}
-    summed: dict[tuple[Any, ...], list[Any]] = {}
-    rows = facts.query_costs_of_day(day, settings.TRACE_LOOK_BACK_DAYS, "class_rates")
-    book = rulebook.in_force()
-    assignment = assign(dimensions, book.rules, day)
-    kept = layer_changes.kept_queries(day) if layered else {}
-    for key, rule, number, all_queries, all_cost in rows:
-        queries, cost = all_queries, all_cost
-        if (part := kept.get((key, tiers[rule]), _WHOLE)) is not _WHOLE:
-            queries, cost = round(all_queries * part), all_cost * part.numerator / part.denominator
-        if part == 0:
-            continue
-        owner = max(assigning.targets_of(assignment[key]), key=lambda target: target.weight)
-        found = dimensions[key]
-        place = (
-            book.cost_centres.get(owner.cost_centre), found["provider"], found["model_served"] or found["model_requested"],
-            tiers[rule], found["environment"], number,
-        )  # fmt: skip
-        total = summed.setdefault(place, [0, 0])
-        total[0] += queries
-        total[1] += cost
-    copy_rows(
-        "query_cost_daily",
-        ("charge_date", "cost_centre_id", "provider", "model", "tier", "environment", "bin", "queries", "cost"),
-        ((day, *place, queries, round(cost, 12)) for place, (queries, cost) in summed.items()),
-    )

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from allocation.billing import is_usage
 from allocation.completeness import LINES, Completeness, Day
@@ -72,7 +72,8 @@ def charged_usage(day: date) -> list[Row]:
     """(usage key, class, scope, currency, provenance, quantity, BilledCost) of the day's charges for usage."""
     of_no_call = UsageKey.objects.filter(source=SOURCE).values_list("id", flat=True)
     return list(
-        Charge.objects.filter(charge_date=day, charge_category="Usage", charge_class="")
+        Charge.objects.as_is(day, day)
+        .filter(Q(charge_class="") | Q(correction__isnull=False), charge_category="Usage")
         .exclude(usage_key_id__in=of_no_call)
         .exclude(price_class__in=CLASSES)
         .order_by()
@@ -147,14 +148,16 @@ def charge_differences() -> list[Row]:
             "r.rate_slot_id, r.price_class)) UNION ALL SELECT charge_date, usage_key_id, tier, "
             "price_class, list_cost, quantity FROM layer_share WHERE part IN ('charged', 'below_exceeds') "
             "AND price_class NOT IN ('requests', 'queries')), "
-            "r AS (SELECT charge_date, usage_key_id, tier, price_class, sum(list_cost) AS cost, sum(quantity) AS q "
-            "FROM parts GROUP BY 1, 2, 3, 4), c AS (SELECT charge_date, usage_key_id, tier, price_class, "
-            "sum(list_cost) AS cost, sum(consumed_quantity) AS q, bool_or(original_currency <> '') AS converted FROM charge "
-            "WHERE charge_category = 'Usage' AND charge_class = '' AND provenance = 'computed' AND tier <> '' "
+            "r AS (SELECT charge_date, usage_key_id, tier, price_class, coalesce(sum(list_cost), 0) AS cost, sum(quantity) AS q "
+            "FROM parts GROUP BY 1, 2, 3, 4), c AS (SELECT coalesce(corrects_date, charge_date) AS charge_date, "
+            "usage_key_id, tier, price_class, coalesce(sum(list_cost), 0) AS cost, sum(consumed_quantity) AS q, "
+            "bool_or(original_currency <> '') AS converted FROM charge WHERE charge_category = 'Usage' "
+            "AND (charge_class = '' OR correction_id IS NOT NULL) AND provenance = 'computed' AND tier <> '' "
             "AND price_class <> ALL(%s) GROUP BY 1, 2, 3, 4) "
             "SELECT charge_date, usage_key_id, tier, price_class, 'charge' FROM r FULL JOIN c "
             "USING (charge_date, usage_key_id, tier, price_class) "
-            "WHERE (r.cost IS DISTINCT FROM c.cost AND converted IS NOT TRUE) OR r.q IS DISTINCT FROM c.q ORDER BY 1, 2, 3, 4",
+            "WHERE (coalesce(r.cost, 0) <> coalesce(c.cost, 0) AND converted IS NOT TRUE) "
+            "OR coalesce(r.q, 0) <> coalesce(c.q, 0) ORDER BY 1, 2, 3, 4",
             [list(CLASSES)],
         )
         found: list[Row] = cursor.fetchall()

@@ -9,15 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from allocation import bucket_tiers
 from allocation.calc import layers
 from allocation.calc.charges import scope_of
 from allocation.calc.layers import REQUESTS, WITNESSES, ZERO, Hourly, Usage, Who
 from allocation.completeness import USAGE, Day
-from allocation.models import LayerShare, TierRule
+from allocation.models import LayerShare
 from finops.money import MONEY, RATE, multiply
-from finops.tokens import TOKEN_CLASSES, UNITS
 from ingest.calc.book import PriceBook
-from ingest.facts import derive
 from ingest.matching import Match, matched_table, matches_around
 
 Part = LayerShare.Part
@@ -182,23 +181,12 @@ def _witnesses_that_meet(
 def _hours(
     day: date, keys: Sequence[int], keyed: list[tuple[Decimal, tuple[Any, ...]]], matches: list[Match]
 ) -> list[Hourly]:
-    table = matched_table(day, matches)
-    tiers = {rule.pk: (rule.tier, rule.estimated) for rule in TierRule.objects.all()}
-    units = {number: name for name, number in UNITS.items()}
-    at = {key: number for number, (_, key) in enumerate(keyed)}
-    found = []
-
-    def add(key: int, rule: int, slot: int, name: str, hour: int, matched: bool, quantity: Any) -> None:
-        number = at.get((key, *tiers[rule], slot, name))
-        if number is not None and quantity:
-            found.append(Hourly(number, int(hour), Decimal(quantity), matched))
-
-    for key, rule, slot, hour, matched, requests, *tokens in derive.hours_of_day(day, keys, table):
-        counted = zip(("requests", "request", *TOKEN_CLASSES), (requests, requests, *tokens), strict=True)
-        for name, quantity in counted:
-            add(key, rule, slot, name, hour, matched, quantity)
-    for key, rule, slot, hour, matched, unit, quantity in derive.unit_hours_of_day(day, keys, table):
-        add(key, rule, slot, units[unit], hour, matched, quantity)
+    at, found = {key: number for number, (_, key) in enumerate(keyed)}, []
+    for row in bucket_tiers.hours(day, keys, matched_table(day, matches)):
+        for name in ("requests", "request") if row.name == REQUESTS else (row.name,):
+            number = at.get((*row[:4], name))
+            if number is not None:
+                found.append(Hourly(number, row.hour, row.quantity, row.matched))
     return found
 
 

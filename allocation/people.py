@@ -43,6 +43,17 @@ def revoke(*, name: str, role: str, cost_centre: str | None, actor: str) -> None
     audit.record(action="grant.delete", actor=actor, subject=name, details={"role": role, "cost_centre": cost_centre})
 
 
+@transaction.atomic
+def switch(*, name: str, active: bool, actor: str) -> None:
+    """Close an account, or open it again; a closed one has no session and its tokens open nothing. Raises PeopleError."""
+    user = _user(name)
+    if user.is_active == active:
+        raise PeopleError(f"{name} is {'open' if active else 'closed'} already")
+    user.is_active = active
+    user.save(update_fields=["is_active"])
+    audit.record(action="user.open" if active else "user.close", actor=actor, subject=name)
+
+
 def people() -> list[dict[str, object]]:
     """Users with their roles, by name; a role held for a cost centre is written role:CODE."""
     roles: dict[int, list[str]] = {}

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from django.db import connection
 
+from allocation.calc import assign as assigning
 from allocation.costing.entry_keys import entry_keys
 from allocation.costing.work import COSTS, ZERO, Entry, added
 from allocation.models import AllocatedCost, Charge, CostCentre, Team
@@ -23,6 +25,14 @@ _AGREEMENT = ("subject", "commitment_id", "commitment_status", "original_currenc
     "fx_source",
 )  # fmt: skip
 MAX_SKU = 300
+# A charge as allocation.allocating reads it: the columns of the table, and the codes of a declared owner ('' or NULL: none).
+OF_CHARGE = pa.schema([
+    ("id", pa.int64()), ("usage_key_id", pa.int64()), ("tier", pa.string()), ("tier_estimated", pa.bool_()),
+    ("consumed_unit", pa.string()), ("billing_currency", pa.string()), ("provenance", pa.string()),
+    ("corrects_date", pa.date32()), ("commitment_status", pa.string()),
+    *((name, pa.decimal128(30, 12)) for name in ("consumed_quantity", *assigning.COSTS)),
+])  # fmt: skip
+SCHEMA = pa.schema([*OF_CHARGE, ("owner__code", pa.string()), ("owner_team__code", pa.string())])
 
 
 def prices_of(ratings: pa.Table, loaded: LoadedBook) -> dict[int, dict[str, Any]]:
@@ -49,18 +59,31 @@ def of_price(rows: pa.ChunkedArray, prices: dict[int, dict[str, Any]], field: st
     return values.take(pc.index_in(rows, numbers))
 
 
-def replace_charges(
-    day: date, keys: Sequence[int] | None, table: pa.Table, prices: dict[int, dict[str, Any]], ruled: Any = None
-) -> None:
-    """Write the charges of usage of a day (of these usage keys; None: all), as allocation.costing hands them on.
+class Posting(NamedTuple):
+    """Charges of a day's usage, with their ids, that are still to be written."""
+
+    columns: dict[str, Any]
+    table: pa.Table  # SCHEMA: who allocates them need not read them back
+
+    def write(self) -> None:
+        """COPY them into the ledger."""
+        copy_table("charge", list(self.columns), pa.table(self.columns))
+
+
+def forget(day: date, keys: Sequence[int] | None) -> None:
+    """Delete what a day is charged (of these usage keys; None: all), corrections apart, and who bears what of the day."""
+    old = Charge.objects.filter(charge_date=day, correction=None)
+    old = old if keys is None else old.filter(usage_key_id__in=keys)
+    AllocatedCost.objects.filter(charge_date=day)._raw_delete(using="default")
+    old._raw_delete(using="default")
+
+
+def usage_charges(table: pa.Table, prices: dict[int, dict[str, Any]], ruled: Any = None) -> Posting:
+    """Charges of usage of a day as allocation.costing hands them on.
 
     ``ruled``: of which of them a bill states the cost, so that it is BilledCost too; usage without a price has none of
     its own then, and the bill's line all of it, so that no estimate stands in for it.
     """
-    old = Charge.objects.filter(charge_date=day)
-    old = old if keys is None else old.filter(usage_key_id__in=keys)
-    AllocatedCost.objects.filter(charge_date=day)._raw_delete(using="default")
-    old._raw_delete(using="default")
     count, day_of = len(table), table["charge_date"]
 
     def constant(value: str) -> pa.Array:
@@ -70,7 +93,8 @@ def replace_charges(
     tokens = pc.is_in(table["price_class"], pa.array(TOKEN_CLASSES))
     as_billed = pc.fill_null(pc.coalesce(table["billed_cost"], table["effective_cost"]), ZERO)
     columns = {
-        "charge_date": day_of, "billing_period": months, "usage_key_id": table["key_id"], "tier": table["tier"],
+        "id": _ids(count), "charge_date": day_of, "billing_period": months, "usage_key_id": table["key_id"],
+        "tier": table["tier"],
         "tier_estimated": table["tier_estimated"], "charge_category": constant("Usage"), "charge_class": constant(""),
         "sku_id": table["sku_id"], "sku_price_id": pc.fill_null(of_price(table["price_row"], prices, "name"), ""),
         "price_class": table["price_class"], "consumed_quantity": table["quantity"],
@@ -83,7 +107,22 @@ def replace_charges(
         **{name: table[name] for name in ("scope", "cause", *_AGREEMENT)},
     }  # fmt: skip
     columns |= _owner_columns(table["owner_cost_centre"].to_pylist(), table["owner_team"].to_pylist())
-    copy_table("charge", list(columns), pa.table(columns))
+    seen = columns | {
+        "owner__code": table["owner_cost_centre"], "owner_team__code": table["owner_team"],
+        "corrects_date": pa.nulls(count, pa.date32()),
+    }  # fmt: skip
+    return Posting(columns, pa.table({name: seen[name] for name in SCHEMA.names}).cast(SCHEMA))
+
+
+def _ids(count: int) -> pa.Array:
+    """Ids for new charges, in their order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(array_agg(nextval(s)), '{}') FROM pg_get_serial_sequence('charge', 'id') s, "
+            "generate_series(1, %s)",
+            [count],
+        )
+        return pa.array(sorted(cursor.fetchone()[0]), pa.int64())
 
 
 def _owner_columns(centres: Sequence[str], teams: Sequence[str]) -> dict[str, pa.Array]:
@@ -105,6 +144,8 @@ def _owner(code: str, team: str) -> tuple[int | None, int | None]:
 
 def write_entries(day: date, entries: Sequence[Entry]) -> None:
     """Write the charges of no call, beside those of usage of their day. Equal ones become one row."""
+    if not entries:
+        return
     keys = entry_keys(entries)
     owners = _owner_columns([entry.owner.cost_centre for entry in entries], [entry.owner.team for entry in entries])
     rows: dict[tuple[Any, ...], list[Any]] = {}

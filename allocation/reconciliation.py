@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Max
 
 from allocation import reconciliation_invoices
@@ -17,10 +17,10 @@ from allocation.models import Reconciliation, ReconciliationLine
 from allocation.reconciliation_evidence import evidence
 from allocation.reconciliation_levels import Levels, levels
 from allocation.reconciliation_lines import stated_lines
-from finops import audit
+from finops import audit, locks
 from finops.periods import Period
 
-_LOCK = 0x5245434F  # "RECO": one run at a time, else two would have one number
+_LOCK = 0x5245434F  # "RECO": one run at a time, else two would have one number; of derived invoices too
 _PLACE = (
     "provider", "billing_account", "model", "price_class", "charge_date", "charge_category", "currency",
 )  # fmt: skip
@@ -34,8 +34,8 @@ def reconcile(month: str, actor: str, tolerance: Tolerance = DEFAULT) -> Reconci
     PeriodError and reconciliation_evidence.MissingRate.
     """
     period = Period.month(month)
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    with transaction.atomic():
+        locks.hold(_LOCK)
         derive_invoices(period)
         found = levels(period)
         lines = lines_of(period, found, tolerance)
@@ -54,8 +54,10 @@ def reconcile(month: str, actor: str, tolerance: Tolerance = DEFAULT) -> Reconci
         return run
 
 
+@transaction.atomic
 def derive_invoices(period: Period) -> None:
     """Make the invoices of a month what billed lines with their numbers state."""
+    locks.hold(_LOCK)
     reconciliation_invoices.derive(period, stated_lines(period, reconciliation_invoices.NUMBERED))
 
 

@@ -59,7 +59,7 @@ def evidence(period: Period, found: Levels) -> Evidence:
         index = naming.index(provider, model)
         return naming.loaded.book.prices_of(index)["thresholds"] if index >= 0 else ()
 
-    return Evidence(period.start, period.end, price, rate, copies, hours, found.late, bands)
+    return Evidence(period.start, period.end, price, cache(rate), copies, hours, found.late, bands)
 
 
 def rate(base: str, quote: str, day: date) -> Decimal:

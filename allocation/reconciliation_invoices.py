@@ -11,9 +11,10 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from allocation.calc.reconcile_invoices import InvoiceError, WrittenInvoice, parse_invoice
+from allocation.calc.reconcile_invoices import InvoiceError, oddities, parse_invoice
 from allocation.costing.terms import rate_anew
 from allocation.models import Invoice, InvoiceLine
+from allocation.models.reconciliation import WITHDRAWN
 from finops import approvals, audit
 from finops.models import Approval
 from finops.periods import Period
@@ -32,21 +33,68 @@ def in_force(period: Period) -> list[Invoice]:
 def propose(document: Any, *, by: str) -> Approval:
     """Ask for an invoice to be entered. Raises InvoiceError."""
     found = parse_invoice(document)
-    _refuse_derived(found)
+    _refuse_derived(found.issuer, found.number)
+    newest = _newest(found.issuer, found.number)
     written = json.loads(json.dumps(document, default=str))
-    return approvals.propose(KIND, f"{found.issuer} {found.number}", {"invoice": written}, by)
+    details = {"invoice": written, "notes": oddities(found), "revision": newest.revision if newest else 0}
+    worth = approvals.Worth(found.total, found.currency)
+    return approvals.propose(KIND, f"{found.issuer} {found.number}", details, by, worth=worth)
+
+
+def propose_withdrawal(issuer: str, number: str, *, by: str, reason: str) -> Approval:
+    """Ask for an invoice to be withdrawn. Raises InvoiceError."""
+    newest = standing(issuer, number, reason)
+    details = {"withdraw": [issuer, number], "reason": reason, "revision": newest.revision}
+    worth = approvals.Worth(newest.total, newest.currency)
+    return approvals.propose(KIND, f"withdraw {issuer} {number}", details, by, worth=worth)
 
 
 def carry_out(approval: Approval) -> Invoice:
-    """Enter the invoice that was accepted. Raises InvoiceError."""
-    return enter(approval.details["invoice"], by=approval.prepared_by, approval=approval)
+    """Enter or withdraw the invoice, as was accepted. Raises InvoiceError, and ApprovalError where it is stale."""
+    details = approval.details
+    issuer, number = details.get("withdraw") or (details["invoice"]["issuer"], str(details["invoice"]["number"]))
+    newest = _newest(issuer, number)
+    if newest is not None and newest.revision != details.get("revision", newest.revision):
+        raise approvals.ApprovalError(
+            f"revision {newest.revision} of {issuer} {number} was entered since this was asked: reject it, and propose again"
+        )
+    if "withdraw" in details:
+        return withdraw(issuer, number, by=approval.prepared_by, reason=details["reason"], approval=approval)
+    return enter(details["invoice"], by=approval.prepared_by, approval=approval)
+
+
+@transaction.atomic
+def withdraw(issuer: str, number: str, *, by: str, reason: str, approval: Approval | None = None) -> Invoice:
+    """Take an invoice that was entered by hand out of force: its next revision states nothing. Raises InvoiceError."""
+    newest = standing(issuer, number, reason)
+    invoice = Invoice.objects.create(
+        issuer=issuer, number=number, revision=newest.revision + 1, provider=newest.provider,
+        billing_account=newest.billing_account, issued_on=newest.issued_on, billing_period=newest.billing_period,
+        currency=newest.currency, total=0, tax=0, source=Invoice.Source.MANUAL, content_hash=WITHDRAWN,
+        approval=approval, entered_by=by[:150],
+    )  # fmt: skip
+    rate_anew([Period.month_of(newest.billing_period).end - timedelta(days=1)])
+    details = {"reason": reason, "total": str(newest.total), "currency": newest.currency}
+    audit.record(action="invoice.withdraw", actor=by, subject=str(invoice), details=details)
+    return invoice
+
+
+def standing(issuer: str, number: str, reason: str = "looked at") -> Invoice:
+    """The invoice that may be withdrawn for that reason. Raises InvoiceError."""
+    newest = _newest(issuer, number)
+    if newest is None or newest.withdrawn:
+        raise InvoiceError(f"there is no invoice {number} of {issuer}{' any more' if newest else ''}")
+    _refuse_derived(issuer, number)
+    if not reason.strip():
+        raise InvoiceError(f"invoice {number}: say the reason why it is withdrawn")
+    return newest
 
 
 @transaction.atomic
 def enter(document: Any, *, by: str, approval: Approval | None = None) -> Invoice:
     """Put an invoice in force; other content under the same number is its next revision. Raises InvoiceError."""
     found = parse_invoice(document)
-    _refuse_derived(found)
+    _refuse_derived(found.issuer, found.number)
     digest = hashlib.sha256(repr(found).encode()).hexdigest()
     newest = _newest(found.issuer, found.number)
     if newest is not None and newest.content_hash == digest:
@@ -68,7 +116,7 @@ def enter(document: Any, *, by: str, approval: Approval | None = None) -> Invoic
     rate_anew([Period.month_of(found.billing_period).end - timedelta(days=1)])
     audit.record(
         action="invoice.enter", actor=by, subject=str(invoice),
-        details={"sha256": digest, "total": str(found.total), "currency": found.currency},
+        details={"sha256": digest, "total": str(found.total), "currency": found.currency, "notes": oddities(found)},
     )  # fmt: skip
     return invoice
 
@@ -77,12 +125,10 @@ def _newest(issuer: str, number: str) -> Invoice | None:
     return Invoice.objects.filter(issuer=issuer, number=number).order_by("-revision").first()
 
 
-def _refuse_derived(found: WrittenInvoice) -> None:
-    newest = _newest(found.issuer, found.number)
+def _refuse_derived(issuer: str, number: str) -> None:
+    newest = _newest(issuer, number)
     if newest is not None and newest.source == Invoice.Source.LINES:
-        raise InvoiceError(
-            f"invoice {found.number}: the provider's own lines state it already; import them anew instead"
-        )
+        raise InvoiceError(f"invoice {number}: the provider's own lines state it already; import them anew instead")
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 
 from allocation.calc.charges import scope_of
 from allocation.calc.reconcile_rows import ZERO, Row, money
+from allocation.costing.commitments_rows import SHORTFALL
 from allocation.models import Charge, LayerShare, Rating
 from allocation.reconciliation_lines import Whole, as_row, coverage, of_cost_reports, of_invoices
 from allocation.reconciliation_naming import Naming, Place
@@ -39,15 +40,14 @@ def levels(period: Period) -> Levels:
     keys = {row[1] for row in rated} | {row["usage_key_id"] for row in (*lines, *charged) if row["usage_key_id"] > 0}
     dimensions = key_dimensions(keys) | {row["usage_key_id"]: row["of"] for row in lines if row["usage_key_id"] < 0}
     naming = Naming(dimensions)
-    rows = _of_usage(rated, naming, _factors(period))
-    rows += [_of_agreement(row, naming) for row in charged]
-    late = []
+    rows, late = _of_usage(rated, naming, _factors(period)), []
     for line in lines:
         row = as_row(line, naming)
         if line["billing_period"] == period.start:
             rows.append(row)
         elif row.category == "Usage" and row.day is not None and row.day in period:
             late.append(row)
+    rows += _expected(charged, naming, rows)
     return Levels(rows, late, naming, coverage(lines, naming, period))
 
 
@@ -68,11 +68,14 @@ def _rated(period: Period) -> Iterator[tuple[date, int, int, str, Decimal, Decim
 
 
 def _factors(period: Period) -> dict[tuple[date, int, str], tuple[Decimal, Decimal]]:
-    """(day, usage key, class) -> what is expected to be billed of its charges, and their list cost; where they differ."""
+    """(day, usage key, class) -> what is expected to be billed of its charges, and their list cost; where they differ.
+
+    Corrections are of no bill of this month: they are about a month before, and so here and in ``_agreements``.
+    """
     rows = (
         Charge.objects.filter(
             charge_date__gte=period.start, charge_date__lt=period.end, provenance="computed", list_cost__isnull=False,
-            charge_category="Usage", original_currency="",
+            charge_category="Usage", original_currency="", correction=None,
         )
         .order_by()
         .values_list("charge_date", "usage_key_id", "price_class")
@@ -132,12 +135,28 @@ def _agreements(period: Period) -> list[dict[str, Any]]:
     """What is expected to be billed of commitments and other charges: no usage, by category and day."""
     rows = Charge.objects.filter(
         charge_date__gte=period.start, charge_date__lt=period.end, provenance="computed", subject__gt="",
-        billed_cost__isnull=False,
+        billed_cost__isnull=False, correction=None,
     ).exclude(charge_category="Usage").exclude(billed_cost=0)  # fmt: skip
-    fields = ("charge_date", "usage_key_id", "charge_category", "billing_currency")
+    fields = ("charge_date", "usage_key_id", "charge_category", "billing_currency", "commitment_status")
     found = [dict(row) for row in rows.order_by().values(*fields).annotate(cost=Sum("billed_cost"))]
     layers = {key: of["layer"] for key, of in key_dimensions({row["usage_key_id"] for row in found}).items()}
     return [row for row in found if layers.get(row["usage_key_id"]) in _AGREEMENTS]
+
+
+def _expected(charged: list[dict[str, Any]], naming: Naming, stated: list[Row]) -> list[Row]:
+    """What bills of the month should state of agreements.
+
+    A shortfall is known when the term is over, and as a rule billed later: a bill of the month is expected to state it only
+    where it states an adjustment. It is charged either way, and what bills charge beyond knows it.
+    """
+    adjusted = {
+        (row.provider, row.account) for row in stated if row.level != "computed" and row.category == "Adjustment"
+    }
+    found = [(row, _of_agreement(row, naming)) for row in charged]
+    return [
+        each for row, each in found
+        if row["commitment_status"] != SHORTFALL or (each.provider, each.account) in adjusted
+    ]  # fmt: skip
 
 
 def _of_agreement(row: dict[str, Any], naming: Naming) -> Row:

@@ -4,18 +4,19 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from allocation.calc.layers import account_groups
 from allocation.calc.reconcile_residuals import Charged, Stated, residuals
 from allocation.calc.reconcile_rows import ZERO, Line, money
 from allocation.costing.invoices import LAYER
 from allocation.models import Charge, Invoice, InvoiceLine, InvoiceResidual
-from allocation.reconciliation import lines_of
+from allocation.reconciliation import derive_invoices, lines_of
 from allocation.reconciliation_evidence import MissingRate, rate
-from allocation.reconciliation_invoices import in_force
+from allocation.reconciliation_invoices import NUMBERED, in_force
 from allocation.reconciliation_levels import levels
 from finops.periods import Period
+from ingest.models import BilledLine
 from ingest.selectors import key_dimensions, price_book
 
 _REACH = timedelta(days=62)
@@ -25,8 +26,11 @@ _PLACE = ("provider", "billing_account", "scope", "charge_category", "currency")
 def settle(days: set[date]) -> set[date]:
     """Recompute the residuals of the billing periods of these days; returns the last days of those that changed.
 
+    Invoices that billed lines of these days state are brought up to date first.
     A period for which an exchange rate is missing keeps what it has; ``reconcile`` names the day.
     """
+    for month in sorted(_months_billed(days)):
+        derive_invoices(Period.month_of(month))
     found = set()
     for period in sorted({Period.month_of(day) for day in days}):
         try:
@@ -35,6 +39,13 @@ def settle(days: set[date]) -> set[date]:
         except MissingRate:
             continue
     return found
+
+
+def _months_billed(days: set[date]) -> set[date]:
+    """The billing periods of which lines of these days state invoices, or did."""
+    lines = BilledLine.objects.filter(NUMBERED, charge_date__in=days).order_by()
+    known = Invoice.objects.filter(source=Invoice.Source.LINES, billing_period__in={day.replace(day=1) for day in days})
+    return {*lines.values_list("billing_period", flat=True).distinct(), *known.values_list("billing_period", flat=True)}
 
 
 @transaction.atomic
@@ -123,7 +134,9 @@ def _sides(period: Period, invoices: list[Invoice]) -> _Sides:
 def _charges(period: Period) -> list[dict[str, Any]]:
     """What is charged in a billing period, by usage key, scope, category and currencies."""
     near = {"charge_date__gte": period.start - _REACH, "charge_date__lt": period.end + _REACH}
-    rows = Charge.objects.filter(billing_period=period.start, usage_key_id__isnull=False, **near).order_by()
+    billed = Q(billing_period=period.start, correction=None, **near)
+    since = Q(corrects_date__gte=period.start, corrects_date__lt=period.end)
+    rows = Charge.objects.filter(billed | since, usage_key_id__isnull=False).order_by()
     fields = ("usage_key_id", "scope", "charge_category", "billing_currency", "original_currency")
     sums = {"effective": Sum("effective_cost"), "billed": Sum("billed_cost"), "original": Sum("original_cost")}
     return [dict(row) for row in rows.values(*fields).annotate(**sums)]

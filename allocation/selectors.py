@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from django.conf import settings
 from django.db.models import Case, Max, Q, QuerySet, Sum, Value, When
-from django.db.models.functions import TruncMonth
+from django.db.models.functions import Coalesce, TruncMonth
 
 from allocation import policies
 from allocation.calc.tiers import Classifier, Way, parse_policy
@@ -21,6 +21,7 @@ from ingest import facts
 from ingest.models import IngestRun
 
 UNALLOCATED = "(unallocated)"
+_DAY = Coalesce("corrects_date", "charge_date")
 _FIELDS = {
     "ChargeDate": "charge_date",
     "x_CostCentre": "cost_centre__code",
@@ -31,6 +32,7 @@ _FIELDS = {
     "x_Environment": "environment",
     "x_Feature": "feature",
     "x_Provenance": "provenance",
+    "x_Basis": "basis",
 }
 GROUPS = tuple(_FIELDS)
 FILTERS = tuple(name for name in _FIELDS if name != "ChargeDate")
@@ -57,13 +59,16 @@ class QueryError(ValueError):
 class CostQuery:
     """Which cost: days, dimensions to group by, filters (FOCUS column -> values, ``*`` and ``?`` as in file names).
 
-    Raises QueryError for a column that is no dimension. Totals never mix currencies: one currency is chosen.
+    Raises QueryError for a column that is no dimension. Totals never mix currencies: one currency is chosen. ``restated``:
+    the days as they would be charged today, that is without what these days bear for frozen ones and with what later days
+    bear for them; counts of calls stay those that were frozen.
     """
 
     period: Period
     group_by: tuple[str, ...] = ()
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     currency: str = "USD"
+    restated: bool = False
 
     def __post_init__(self) -> None:
         for name in self.group_by:
@@ -79,8 +84,10 @@ def costs(scope: Scope, query: CostQuery) -> pd.DataFrame:
 
     Money is decimal128(30,12), exact; rows are ordered by the group. Without group_by there is exactly one row.
     """
-    rows = _filtered(scope, CostDaily.objects.all(), query).filter(billing_currency=query.currency)
+    rows = filtered(scope, CostDaily.objects.all(), query).filter(billing_currency=query.currency)
     names = [_FIELDS[name] for name in query.group_by]
+    if query.restated:
+        rows, names = rows.annotate(day=_DAY), ["day" if name == "charge_date" else name for name in names]
     sums = {f"sum_{column}": Sum(column) for column in MEASURES.values()}
     sums["sum_estimated"] = Sum(Case(When(tier_estimated=True, then="queries"), default=Value(0)))
     if names:
@@ -102,21 +109,28 @@ def _typed(name: str, values: tuple[Any, ...]) -> "pd.Series[Any]":
     return pd.Series(list(values), dtype=object)
 
 
-def _filtered(scope: Scope, rows: QuerySet[Any], query: CostQuery) -> QuerySet[Any]:
-    rows = scope.of(rows).filter(charge_date__gte=query.period.start, charge_date__lt=query.period.end)
+def filtered(scope: Scope, rows: QuerySet[Any], query: CostQuery) -> QuerySet[Any]:
+    """The rows of a derived table that a question means; a dimension that the table lacks filters nothing."""
+    rows, days = scope.of(rows), {"gte": query.period.start, "lt": query.period.end}
     fields = {model_field.name for model_field in rows.model._meta.get_fields()}
+    kept = Q(**{f"charge_date__{way}": day for way, day in days.items()})
+    if query.restated and "corrects_date" in fields:
+        later = Q(**{f"corrects_date__{way}": day for way, day in days.items()})
+        kept = kept & Q(corrects_date=None) | later
+    rows = rows.filter(kept)
     for name, values in query.filters.items():
         column = _FIELDS[name]
         if column.split("__")[0] not in fields:
             continue  # the distribution has fewer dimensions; it says so where it is shown
         wanted = Q()
         for value in values:
-            wanted |= _matches(column, value)
+            wanted |= matches(column, value)
         rows = rows.filter(wanted)
     return rows
 
 
-def _matches(column: str, value: str) -> Q:
+def matches(column: str, value: str) -> Q:
+    """Rows with this value of a column; ``*`` and ``?`` as in file names."""
     if value == UNALLOCATED and column == "cost_centre__code":
         return Q(cost_centre__isnull=True)
     if "*" in value or "?" in value:
@@ -135,7 +149,7 @@ def distribution(scope: Scope, query: CostQuery) -> pd.DataFrame:
     Each query counts on the day it began, with its first call's owner and model. Filters on dimensions that the
     distribution does not carry (team, feature, provenance) are not applied.
     """
-    rows = _filtered(scope, QueryCostDaily.objects.all(), query)
+    rows = filtered(scope, QueryCostDaily.objects.all(), query)
     found = rows.values("tier", "bin").annotate(q=Sum("queries"), c=Sum("cost")).order_by("tier", "bin")
     values = list(found.values_list("tier", "bin", "q", "c"))
     tier, number, queries, cost = zip(*values, strict=True) if values else ((),) * 4

@@ -12,7 +12,8 @@ from django.db import connection, transaction
 from django.db.models import Count, Sum
 from django.db.models.functions import Collate
 
-from allocation.models import AllocatedCost, CostCentre, RuleVersion, Team, TierPolicy
+from allocation.calc.closing import OPEN, ORDER
+from allocation.models import AllocatedCost, BillingPeriod, CostCentre, RuleVersion, Team, TierPolicy
 from allocation.scope import EVERYTHING, Scope
 from allocation.selectors import CostQuery, costs
 from finops.focus import TIERS
@@ -69,14 +70,16 @@ def snapshot() -> Iterator[None]:
         yield
 
 
-def state_of(period: Period) -> str:  # noqa: ARG001
-    """open, closing or closed. Months cannot be closed yet: every figure may still change."""
-    return "open"
+def state_of(period: Period) -> str:
+    """open, preliminary, soft_closed or closed; of several months that of the one least far. From soft_closed on figures stay."""
+    months = {day.replace(day=1) for day in period.days()}
+    known = dict(BillingPeriod.objects.filter(month__in=months).values_list("month", "state"))
+    return min((known.get(month, OPEN) for month in months), key=ORDER.index)
 
 
 def cost_centres(scope: Scope) -> list[CostCentre]:
     """The cost centres that may be seen, by code."""
-    return list(scope.of(CostCentre.objects.all(), "id").order_by(Collate("code", "C")))
+    return list(scope.of(CostCentre.objects.select_related("parent", "owner"), "id").order_by(Collate("code", "C")))
 
 
 def teams(scope: Scope) -> list[Team]:

@@ -109,9 +109,7 @@ def _report_rules(of: DerivedDay, charged: list[Row]) -> Iterable[Row]:
 
     for place, lines in sorted(places.items()):
         speaking = [of.dimensions[line["usage_key_id"]] for line in lines]
-        mine = [
-            row for row in charged if row[0] in of.dimensions and (*of.names.place(row[0]), row[3]) == place
-        ]  # what agreements charge beside usage has no names here
+        mine = [row for row in charged if (*of.names.place(row[0]), row[3]) == place]
         for cell, amount in _report_rest(of, lines, mine):
             below = any(whole(keys, USAGE, cell[0]) for keys in usage[place[:2]].values())
             if amount and whole(speaking, LINES, cell[0]) and not below:

@@ -12,9 +12,13 @@ from allocation import cube_store
 from allocation.agreement_checks import closing
 from allocation.calc import charges as charging
 from allocation.calc.cube import CUBE_SCHEMA
+from allocation.close import booked_checks, manifest, statement_checks
 from allocation.layer_checks import charge_differences, layer_violations
 from allocation.models import Rating, UsageDaily
+from allocation.orphan_checks import orphan_charges, orphan_shares
+from allocation.split_checks import split_violations
 from allocation.token_checks import token_violations
+from allocation.value import agent_checks
 from finops import audit
 from finops.domains import DOMAINS
 from finops.models import AuditEvent
@@ -48,9 +52,7 @@ class Check:
 
 
 def _text(row: Any) -> str:
-    if isinstance(row, tuple | list):
-        return " ".join(str(value) for value in row)
-    return str(row)
+    return " ".join(map(str, row)) if isinstance(row, tuple | list) else str(row)
 
 
 def verify() -> list[Check]:
@@ -98,12 +100,8 @@ def no_nan() -> Check:
     check = Check("no_nan", 9)
     for table, column, _ in _rows(_NUMERIC):
         check.checked += 1
-        check.found(
-            [
-                (table, column, row[0])
-                for row in _rows(f"SELECT ctid::text FROM {table} WHERE {column} = 'NaN' LIMIT 100")
-            ]
-        )
+        rows = _rows(f"SELECT ctid::text FROM {table} WHERE {column} = 'NaN' LIMIT 100")
+        check.found([(table, column, row[0]) for row in rows])
     return check
 
 
@@ -116,7 +114,9 @@ _CALLS = (  # what another layer counts, or who rules takes back, is not counted
     "SELECT charge_date, 'cost_daily', 'requests and queries' FROM cube LEFT JOIN less USING (charge_date) "
     "LEFT JOIN daily USING (charge_date) WHERE (coalesce(daily.r, 0), coalesce(daily.q, 0)) "
     "<> (cube.r - coalesce(less.r, 0), cube.q - coalesce(less.q, 0)) "
-    "AND NOT EXISTS (SELECT 1 FROM ingest_dirtyslice s WHERE s.charge_date = cube.charge_date) ORDER BY 1"
+    "AND NOT EXISTS (SELECT 1 FROM ingest_dirtyslice s WHERE s.charge_date = cube.charge_date) "
+    "AND NOT EXISTS (SELECT FROM allocation_billingperiod p WHERE p.state IN ('soft_closed', 'closed') "
+    "AND p.month = date_trunc('month', cube.charge_date)) ORDER BY 1"  # counts of a frozen month stay, the cube goes on
 )
 _WHOLE_TOKENS = (  # half to even, as allocation.calc.daily rounds a share of tokens
     "CASE WHEN c.consumed_unit <> 'tokens' THEN 0 WHEN abs(a.quantity - trunc(a.quantity)) = 0.5 "
@@ -145,7 +145,8 @@ def conservation() -> Check:
         _rows(
             f"WITH p AS (SELECT c.charge_date, c.billing_currency, a.cost_centre_id, {parted} FROM allocated_cost a "
             "JOIN charge c ON c.id = a.charge_id GROUP BY 1, 2, 3), "
-            f"d AS (SELECT charge_date, billing_currency, cost_centre_id, {sums} FROM cost_daily GROUP BY 1, 2, 3) "
+            f"d AS (SELECT charge_date, billing_currency, cost_centre_id, {sums} FROM cost_daily "
+            "WHERE basis NOT IN ('shared', 'variance') GROUP BY 1, 2, 3) "
             "SELECT coalesce(p.charge_date, d.charge_date), 'cost_daily', coalesce(p.billing_currency, d.billing_currency) "
             "FROM p FULL JOIN d ON p.charge_date = d.charge_date AND p.billing_currency = d.billing_currency "
             f"AND coalesce(p.cost_centre_id, 0) = coalesce(d.cost_centre_id, 0) WHERE ({unequal}) "
@@ -153,7 +154,7 @@ def conservation() -> Check:
             "ORDER BY 1, 3"
         )
     )
-    return check.found(_rows(_CALLS))
+    return check.found(_rows(_CALLS)).found(split_violations())
 
 
 def unpriced_not_zero() -> Check:
@@ -173,18 +174,9 @@ def dedup_and_cursor() -> Check:
 
 
 def no_orphans() -> Check:
-    """Facts point to keys, slots and runs that exist; shares of charges to charges and to who bears them."""
-    check = Check("no_orphans", 5, checked=facts.count_facts() + _count("allocated_cost"))
-    check.found(facts.orphans())
-    return check.found(
-        _rows(
-            "SELECT a.charge_date, 'allocated_cost', a.id FROM allocated_cost a LEFT JOIN charge c ON c.id = a.charge_id "
-            "LEFT JOIN allocation_costcentre o ON o.id = a.cost_centre_id LEFT JOIN allocation_team t ON t.id = a.team_id "
-            "LEFT JOIN allocation_allocationrule r ON r.id = a.rule_id WHERE c.id IS NULL "
-            "OR (a.cost_centre_id IS NOT NULL AND o.id IS NULL) OR (a.team_id IS NOT NULL AND t.id IS NULL) "
-            "OR (a.rule_id IS NOT NULL AND r.id IS NULL) ORDER BY 1, 3"
-        )
-    )
+    """Facts point to keys, slots and runs that exist; charges to who bears them and what they correct, and so do shares."""
+    check = Check("no_orphans", 5, checked=facts.count_facts() + _count("charge") + _count("allocated_cost"))
+    return check.found(facts.orphans()).found(orphan_shares()).found(orphan_charges())
 
 
 def layers_not_summed() -> Check:
@@ -200,8 +192,9 @@ def ruled_tokens() -> Check:
 
 
 def cube_equals_facts() -> Check:
-    """The cube is the sum of the facts."""
-    return Check("cube_equals_facts", 5, checked=_count("usage_daily")).found(facts.cube_differences())
+    """The cube is the sum of the facts, and their buckets are parted over tiers as their mix says."""
+    check = Check("cube_equals_facts", 5, checked=_count("usage_daily")).found(facts.cube_differences())
+    return check.found(cube_store.spread_differences())
 
 
 def ratings_reproduce() -> Check:
@@ -246,6 +239,11 @@ def agreements_close() -> Check:
     return Check("agreements_close", 3, checked=found.checked).found(found.violations)
 
 
+def agent_tasks_cost() -> Check:
+    """A task of an agent costs what its calls do at the ratings in force."""
+    return Check("agent_tasks_cost", 3, checked=agent_checks.checked()).found([*agent_checks.violations()])
+
+
 def runs_add_up() -> Check:
     """What a run read is what became of it, and every quarantined record can be found."""
     runs = IngestRun.objects.exclude(state=IngestRun.State.RUNNING).annotate(kept=Count("quarantine")).order_by("pk")
@@ -271,22 +269,29 @@ _HOLES = (
 def no_bucket_gaps() -> Check:
     """What is pulled has no hole between the times that complete answers cover; a back-fill under way has some."""
     check = Check("no_bucket_gaps", 5, checked=_count("ingest_coverage"))
-    return check.found(
-        [
-            f"{row[0]} {row[1]} {row[2]}: nothing from {row[3]:%Y-%m-%d %H:%M} to {row[4]:%Y-%m-%d %H:%M}"
-            for row in _rows(_HOLES)
-        ]
-    )
+    time = "%Y-%m-%d %H:%M"
+    holes = [f"{row[0]} {row[1]} {row[2]}: nothing from {row[3]:{time}} to {row[4]:{time}}" for row in _rows(_HOLES)]
+    return check.found(holes)
+
+
+def closed_hash() -> Check:
+    """Frozen months and the versions they name are as manifests say, statements, journals and accruals as they were made.
+
+    Whoever asked for and decided on a thing is who the audit trail says, and two people.
+    """
+    parts = (manifest, statement_checks, booked_checks)
+    check = Check("closed_hash", 8, checked=sum(part.checked() for part in parts))
+    return check.found([what for part in parts for what in part.violations()])
 
 
 def audit_chain() -> Check:
-    """Nobody has changed or removed an audit event."""
+    """Nobody has changed or removed an audit event, the last ones included."""
     check = Check("audit_chain", 8, checked=AuditEvent.objects.count())
-    return check.found([f"event {number}" for number in audit.broken_links()])
+    return check.found([f"event {number}" for number in audit.broken_links()]).found(audit.cut())
 
 
 CHECKS: tuple[Callable[[], Check], ...] = (
     classes_disjoint, money_domain, no_nan, conservation, unpriced_not_zero, dedup_and_cursor, no_orphans,
-    layers_not_summed, ruled_tokens, cube_equals_facts, ratings_reproduce, agreements_close, runs_add_up, no_bucket_gaps,
-    audit_chain,
+    layers_not_summed, ruled_tokens, cube_equals_facts, ratings_reproduce, agreements_close, agent_tasks_cost, runs_add_up,
+    no_bucket_gaps, closed_hash, audit_chain,
 )  # fmt: skip

@@ -3,16 +3,17 @@
 Invariant 3: the parts of a charge sum to it exactly, in every cost column and in quantity.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from math import floor
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from allocation.calc.rules import Rule, Target
-from finops.money import share
+from finops.money import share_each, share_units
 
 COSTS = ("list_cost", "contracted_cost", "effective_cost", "billed_cost", "proxy_cost")
 _NOBODY = (Target("", "", Decimal(1)),)
@@ -30,17 +31,19 @@ class Parts(NamedTuple):
 
 
 def parts(
-    key_ids: Sequence[int], assignment: Mapping[int, Rule | None], owners: Sequence[tuple[str, str]] | None = None
+    key_ids: Sequence[int],
+    assignment: Mapping[int, Rule | None],
+    owners: Sequence[tuple[str, str] | None] | None = None,
 ) -> Parts:
     """One row per charge and target, in the order of the charges and, within one, of the rule's targets.
 
-    ``owners``: (cost centre, team) that bears a charge whatever the rules say; ('', ''): the rules say.
+    ``owners``: (cost centre, team) that bears a charge whatever the rules say, ('', '') nobody; None: the rules say.
     """
     of_key = {key: (assignment[key], targets_of(assignment[key])) for key in set(key_ids)}
     found: list[tuple[Rule | None, tuple[Target, ...]]] = [of_key[key] for key in key_ids]
-    for at, (cost_centre, team) in enumerate(owners or ()):
-        if cost_centre:
-            found[at] = (None, (Target(cost_centre, team, Decimal(1)),))
+    for at, owner in enumerate(owners or ()):
+        if owner is not None:
+            found[at] = (None, (Target(*owner, Decimal(1)),))
     sizes = np.array([len(targets) for _, targets in found], dtype=np.int64)
     row = np.repeat(np.arange(len(found)), sizes)
     part = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -52,43 +55,40 @@ def parts(
 
 
 def targets_of(rule: Rule | None) -> tuple[Target, ...]:
-    """Who bears a rule's cost; nobody where no rule holds."""
-    return rule.targets if rule else _NOBODY
+    """Who bears a rule's cost; nobody where no rule holds, or where its driver says nothing."""
+    return (rule.targets if rule else ()) or _NOBODY
 
 
 def shares(column: Any, parts: Parts) -> Any:
     """A column of the charges (money or decimal quantity) over the parts: NULL stays NULL, sums stay exact."""
     taken = column.take(pa.array(parts.row))
-    single = np.bincount(parts.row, minlength=len(column))[parts.row] == 1
-    if single.all():
-        return taken
-    values = taken.to_pylist()
-    start = 0
-    while start < len(values):
-        size = 1
-        while start + size < len(values) and parts.row[start + size] == parts.row[start]:
-            size += 1
-        if size > 1 and values[start] is not None:
-            values[start : start + size] = share(values[start], parts.weight[start : start + size]).to_pylist()
-        start += size
-    return pa.array(values, taken.type)
+    for places, weights in _shared(parts):
+        for part, shared in enumerate(share_each(taken.take(pa.array(places[:, 0])), weights)):
+            taken = pc.replace_with_mask(taken, *_at(places[:, part], shared, len(taken)))
+    return taken
 
 
 def share_counts(counts: Any, parts: Parts) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Whole counts (requests, queries) over the parts, by largest remainder: they sum to the counts."""
     taken = np.asarray(counts, dtype=np.int64)[parts.row]
-    sizes = np.bincount(parts.row, minlength=len(counts))
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    for row in np.flatnonzero(sizes > 1):
-        places = slice(starts[row], starts[row + 1])
-        taken[places] = _whole_shares(int(counts[row]), parts.weight[places])
+    for places, weights in _shared(parts):
+        taken[places] = share_units(taken[places[:, 0]].astype(object), weights).astype(np.int64)
     return np.asarray(taken)
 
 
-def _whole_shares(count: int, weights: list[Decimal]) -> list[int]:
-    exact = [count * weight / sum(weights) for weight in weights]
-    floors = [floor(value) for value in exact]
-    by_rest = sorted(range(len(weights)), key=lambda n: (floors[n] - exact[n], n))
-    for n in by_rest[: count - sum(floors)]:
-        floors[n] += 1
-    return floors
+def _shared(parts: Parts) -> Iterator[tuple[np.ndarray[Any, np.dtype[np.int64]], tuple[Decimal, ...]]]:
+    """Places (charges x parts) of the charges that are shared by the same weights, and these weights."""
+    sizes = np.bincount(parts.row) if len(parts.row) else np.zeros(0, dtype=np.int64)
+    starts = np.cumsum(sizes) - sizes
+    found: dict[tuple[Decimal, ...], list[int]] = defaultdict(list)
+    for row in np.flatnonzero(sizes > 1).tolist():
+        found[tuple(parts.weight[starts[row] : starts[row] + sizes[row]])].append(int(starts[row]))
+    for weights, begins in found.items():
+        yield np.array(begins)[:, None] + np.arange(len(weights)), weights
+
+
+def _at(places: np.ndarray[Any, np.dtype[np.int64]], values: Any, size: int) -> tuple[Any, Any]:
+    """The mask of some places (in their order) and what goes there."""
+    mask = np.zeros(size, dtype=bool)
+    mask[places] = True
+    return pa.array(mask), values

@@ -154,6 +154,8 @@ def _fleet(fields: Fields) -> Fleet:
 
 
 def _check(fields: Fields, fleet: Fleet) -> None:
+    largest = [max((number for _, number in dated.values), default=ZERO) for dated in (fleet.gpus, fleet.rent)]
+    fields.fits("rent", largest[0] * largest[1] * 24)
     since = fleet.gpus.values[0][0] if fleet.gpus.values else date.max
     if since is not None and since > fleet.begin:
         raise fields.wrong("count", f"must say how many GPUs there are from {fleet.begin} on")
@@ -173,9 +175,9 @@ def _check(fields: Fields, fleet: Fleet) -> None:
 
 def _purchase(fields: Fields, begin: date) -> Purchase:
     fields.only(("code", "price", "residual", "months", "from"))
-    price = fields.number("price")
-    residual = fields.number("residual") if fields.given("residual") else ZERO
-    months = fields.whole("months", 0)
+    price = fields.money("price")
+    residual = fields.money("residual") if fields.given("residual") else ZERO
+    months = fields.whole("months", 0, most=1_200)
     if residual > price or months == 0:
         raise fields.wrong(
             *(("residual", "is above the price") if residual > price else ("months", "must be 1 or more"))

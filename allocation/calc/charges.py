@@ -63,7 +63,8 @@ def charges(ratings: pa.Table, dimensions: Mapping[int, Mapping[str, Any]]) -> p
         columns[name] = grouped[f"{name}_sum"].cast(MONEY)
     names = {key: _model_name(found) for key, found in dimensions.items()}
     pairs = list(zip(columns["key_id"].to_pylist(), columns["price_class"].to_pylist(), strict=True))
-    columns["scope"] = pa.array([scope_of(dimensions[key], price_class) for key, price_class in pairs], pa.string())
+    scopes = {(key, price_class): scope_of(dimensions[key], price_class) for key, price_class in set(pairs)}
+    columns["scope"] = pa.array([scopes[pair] for pair in pairs], pa.string())
     columns["sku_id"] = pa.array([f"{names[key]}/{price_class}" for key, price_class in pairs], pa.string())
     table = pa.table(columns)
     return table.sort_by([(name, "ascending") for name in (*CHARGE_KEY, "currency")])

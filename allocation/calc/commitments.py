@@ -22,7 +22,8 @@
       per: month                    # of the price: term (default), month, day or hour. Without ``to`` all but term go on
       capacity: "150000"            # per unit and hour, in weighted tokens; of GPUs in gpu_hour, default 1
       weights: {input: "1", cache_read: "0", output: "4"}   # default: 1 of each token class; GPUs: gpu_hour 1
-      step: hour                    # smallest period that is amortised and covered: hour (default) or day (as per: day)
+      step: hour                    # smallest period that is covered, and amortised: hour (default) or day. What is paid
+                                    # per day costs that each day, whichever the step
 
 Each hour covers as much of its matching usage as there is capacity, the same share of everybody's; what is above stays
 at its contracted price. Of usage whose hour nobody knows (a provider's bucket of a day) as much is covered as the day's
@@ -51,7 +52,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from allocation.calc.amortisation import Instalment, Share, day_of, share_of
+from allocation.calc.amortisation import HOUR, Instalment, Share, day_of, share_of
 from allocation.calc.contracts_fields import Match
 from finops.money import share
 
@@ -85,8 +86,9 @@ class Capacity(NamedTuple):
 class Commitment(NamedTuple):
     """One entry, parsed; in force from ``start`` up to, not including, ``end`` (instants), or ``ended`` before it.
 
-    ``instalments`` are amortised by ``step``; ``as_consumed``: billed day by day as they are. ``amount``: face of a credit,
-    spend of an enterprise commit. ``bought``: seats.
+    Usage is covered by ``step``; ``instalments`` are amortised by it, or by ``paid_by`` where that is said.
+    ``as_consumed``: billed day by day as they are. ``amount``: face of a credit, spend of an enterprise commit.
+    ``bought``: seats.
     """
 
     code: str
@@ -109,6 +111,7 @@ class Commitment(NamedTuple):
     bought: int = 0
     seats: tuple[Seat, ...] = ()
     covers: Match | None = None
+    paid_by: str = ""
 
     @property
     def subject(self) -> str:
@@ -144,7 +147,7 @@ class Commitment(NamedTuple):
         if not self.first <= day <= day_of(self.end, self.zone):
             return Share()
         shares = [
-            share_of(one, day, self.step, self.zone, None if self.as_consumed else self.ended)
+            share_of(one, day, self.paid_by or self.step, self.zone, None if self.as_consumed else self.ended)
             for one in self.begun()
             if day_of(one.start, self.zone) <= day <= day_of(one.end, self.zone)
         ]
@@ -152,6 +155,10 @@ class Commitment(NamedTuple):
             sum((one.cost for one in shares), ZERO), sum(one.steps for one in shares),
             sum((one.rest for one in shares), ZERO),
         )  # fmt: skip
+
+    def hours(self, day: date) -> int:
+        """How many of its hours begin on a day."""
+        return share_of(Instalment(ZERO, self.start, self.stops), day, HOUR, self.zone).steps
 
     def purchased(self, day: date) -> Decimal:
         """What is billed for it on a day."""

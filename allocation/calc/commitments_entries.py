@@ -82,7 +82,7 @@ def _commitment(fields: Fields) -> Commitment:
         return _credit(fields, common)
     if kind == ENTERPRISE:
         _whole_days(fields, common)
-        return common._replace(amount=fields.number("amount"))
+        return common._replace(amount=fields.money("amount"))
     return _seats(fields, common)
 
 
@@ -112,7 +112,11 @@ def _capacity(fields: Fields, common: Commitment) -> Commitment:
     units = fields.number("units")
     if fields.given("price") == fields.given("unit_price"):
         raise fields.wrong("price", "or unit_price must be given, one of them")
-    price = fields.number("price") if fields.given("price") else fields.number("unit_price") * units
+    price = (
+        fields.money("price")
+        if fields.given("price")
+        else fields.fits("unit_price", fields.money("unit_price") * units)
+    )
     per = fields.one_of("per", ("term", "month", DAY, HOUR))
     gpus = common.kind == "reserved_gpu"
     size = ONE if gpus and not fields.given("capacity") else fields.number("capacity")
@@ -130,7 +134,7 @@ def _capacity(fields: Fields, common: Commitment) -> Commitment:
         raise fields.wrong("per", "hour needs step: hour")
     time = Instalment(price, common.start, common.stops)
     count = all_steps(time, per, common.zone)
-    return common._replace(step=per, instalments=(time._replace(price=price * count),), as_consumed=True)
+    return common._replace(paid_by=per, instalments=(time._replace(price=price * count),), as_consumed=True)
 
 
 def _weights(fields: Fields, default: dict[str, Decimal]) -> dict[str, Decimal]:
@@ -152,8 +156,8 @@ def _weights(fields: Fields, default: dict[str, Decimal]) -> dict[str, Decimal]:
 
 def _credit(fields: Fields, common: Commitment) -> Commitment:
     _whole_days(fields, common)
-    face = fields.number("face")
-    price = fields.number("price") if fields.given("price") else face
+    face = fields.money("face")
+    price = fields.money("price") if fields.given("price") else face
     if not face:
         raise fields.wrong("face", "must be above 0: what may be consumed")
     if common.ended is not None:
@@ -173,7 +177,7 @@ def _seats(fields: Fields, common: Commitment) -> Commitment:
             raise fields.wrong("seats", "must be given: how many are bought")
         seats = _assigned(fields, common.first, last)
         _enough(fields, seats, bought)
-    price = fields.number("price") * bought
+    price = fields.fits("price", fields.money("price") * bought)
     return common._replace(
         instalments=tuple(monthly(price, common.start, common.end, common.zone)), bought=bought, seats=tuple(seats),
         covers=covers,

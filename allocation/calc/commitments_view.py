@@ -38,9 +38,14 @@ class Use(NamedTuple):
         return _ratio(self.used, self.used + self.unused)
 
     @property
+    def covers(self) -> bool:
+        """Whether it pays for usage: a commit to spend only counts it."""
+        return self.kind != ENTERPRISE
+
+    @property
     def coverage(self) -> Decimal | None:
-        """Of the usage it is for, at contracted cost, the covered part; None without such usage."""
-        return _ratio(self.covered, self.covered + self.uncovered)
+        """Of the usage it is for, at contracted cost, the covered part; None without such usage, and where it covers none."""
+        return _ratio(self.covered, self.covered + self.uncovered) if self.covers else None
 
     @property
     def breakage(self) -> Decimal:

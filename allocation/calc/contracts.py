@@ -45,6 +45,7 @@ _KNOWN = (
     "note",
 )  # fmt: skip
 _WHOLE, _WIDE = 10**12, Context(prec=60)
+_MARKUP = 10**6  # percent
 _TOKENS = frozenset(TOKEN_CLASSES)
 
 
@@ -156,7 +157,7 @@ def _factor(fields: Fields, entry: Mapping[str, Any], place: str) -> Fraction:
     if entry.get("discount") is not None and entry.get("markup") is not None:
         raise fields.wrong(f"{place}discount", "and markup exclude each other")
     if entry.get("markup") is not None:
-        return 1 + Fraction(exact(entry["markup"], f"{fields.code}: {place}markup")) / 100
+        return 1 + Fraction(exact(entry["markup"], f"{fields.code}: {place}markup", most=_MARKUP)) / 100
     if entry.get("discount") is None:
         return Fraction(1)
     discount = exact(entry["discount"], f"{fields.code}: {place}discount")
@@ -193,7 +194,7 @@ def _tier_price(fields: Fields, tier: Mapping[str, Any], basis: str, place: str)
     per = tier.get("per", 1_000_000 if basis == TOKENS else 1)
     if type(per) is not int or per < 1:
         raise fields.wrong(f"{place}per", f"must be a whole number of at least 1, not {per!r}")
-    return Fraction(0), Fraction(exact(tier["rate"], f"{fields.code}: {place}rate")) / per
+    return Fraction(0), Fraction(exact(tier["rate"], f"{fields.code}: {place}rate", most=_WHOLE)) / per
 
 
 def _free(fields: Fields) -> tuple[str, Decimal]:

@@ -13,7 +13,9 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from finops.money import MoneyError, minor_digits
+from finops.currencies import check_currency
+from finops.money import MoneyError
+from finops.periods import PeriodError, check_day
 from ingest.calc.matching import PROVIDER_ALIASES
 
 DIMENSIONS = (
@@ -21,6 +23,7 @@ DIMENSIONS = (
     "service_tier_requested", "service_tier_served", "effort", "operation", "environment", "feature", "price_class",
 )  # fmt: skip
 LOWEST = 100  # the priority of an entry that states none
+_MONEY = 10**12  # what the columns of money hold (finops.domains)
 
 
 class AgreementError(ValueError):
@@ -164,21 +167,30 @@ class Fields:
         """An exact number."""
         return exact(self.entry.get(name), f"{self.code}: {name}", least=least)
 
-    def whole(self, name: str, default: int) -> int:
+    def money(self, name: str, *, least: int = 0) -> Decimal:
+        """An exact amount that a column of money holds."""
+        return exact(self.entry.get(name), f"{self.code}: {name}", least=least, most=_MONEY)
+
+    def fits(self, name: str, amount: Decimal) -> Decimal:
+        """An amount that follows from several fields, which a column of money holds."""
+        if abs(amount) >= _MONEY:
+            raise self.wrong(name, f"comes to {amount:f} with the other fields: amounts are below 10^12")
+        return amount
+
+    def whole(self, name: str, default: int, *, most: int = 10**9) -> int:
         """A whole number, not negative."""
         value = self.entry.get(name, default)
-        if type(value) is not int or value < 0:
-            raise self.wrong(name, f"must be a whole number, not {value!r}")
+        if type(value) is not int or not 0 <= value <= most:
+            raise self.wrong(name, f"must be a whole number of at most {most:,}, not {str(value)[:40]!r}")
         return value
 
     def currency(self, default: str = "USD") -> str:
         """An ISO 4217 code."""
         value = self.text("currency", default)
         try:
-            minor_digits(value)
+            return check_currency(value)
         except MoneyError as error:
             raise self.wrong("currency", f"is wrong: {error}") from None
-        return value
 
     def day(self, name: str) -> date | None:
         """A date; None where it is not given."""
@@ -199,7 +211,10 @@ class Fields:
             raise self.wrong(name, "is an instant without an offset, such as 2026-03-01T14:00+01:00")
         if value is not None and not isinstance(value, date):
             raise self.wrong(name, f"must be a date YYYY-MM-DD, not {value!r}")
-        return value
+        try:
+            return None if value is None else check_day(value)
+        except PeriodError as error:
+            raise self.wrong(name, str(error)) from None
 
     def zone(self) -> ZoneInfo:
         """The clock on which its days are counted."""
@@ -223,8 +238,8 @@ class Fields:
         return Match(tuple(wanted))
 
 
-def exact(value: Any, where: str, *, least: int = 0) -> Decimal:
-    """A number written as a text or a whole number, of at least ``least``, with at most 12 decimals."""
+def exact(value: Any, where: str, *, least: int = 0, most: int = 10**15) -> Decimal:
+    """A number written as a text or a whole number, from ``least`` up to below ``most``, with at most 12 decimals."""
     if isinstance(value, float):
         raise AgreementError(f'{where} is a float; write it in quotes: "{value}"')
     try:
@@ -233,6 +248,7 @@ def exact(value: Any, where: str, *, least: int = 0) -> Decimal:
         number = Decimal("nan")
     if not number.is_finite():
         raise AgreementError(f"{where} must be a number in quotes, not {value!r}")
-    if number < least or -int(number.as_tuple().exponent) > 12 or number >= 10**15:
-        raise AgreementError(f"{where} must be at least {least}, below 10^15 and have at most 12 decimals, not {value}")
+    if number < least or -int(number.as_tuple().exponent) > 12 or number >= most:
+        bounds = f"be at least {least}, below {most:,} and have at most 12 decimals"
+        raise AgreementError(f"{where} must {bounds}, not {str(value)[:40]}")
     return number

@@ -27,9 +27,13 @@ def cube(sums: pa.Table, tier_of: Mapping[int, tuple[str, bool]]) -> pa.Table:
     """
     rules = sums["tier_rule"].to_pylist()
     table = sums.append_column("tier", pa.array([tier_of[rule][0] for rule in rules], pa.string()))
-    table = table.append_column("tier_estimated", pa.array([tier_of[rule][1] for rule in rules], pa.bool_()))
-    names = [*COUNTS, "saved_tokens", "reported_cost", *TOKEN_CLASSES]
-    grouped = table.group_by(list(KEY)).aggregate([(name, "sum") for name in names])
+    return summed(table.append_column("tier_estimated", pa.array([tier_of[rule][1] for rule in rules], pa.bool_())))
+
+
+def summed(rows: pa.Table) -> pa.Table:
+    """Rows of CUBE_SCHEMA added up by the cube's key and sorted by it."""
+    names = CUBE_SCHEMA.names[len(KEY) :]
+    grouped = rows.group_by(list(KEY)).aggregate([(name, "sum") for name in names])
     columns: list[Any] = [grouped[name] for name in KEY] + [grouped[f"{name}_sum"] for name in names]
     typed = [column.cast(field.type) for column, field in zip(columns, CUBE_SCHEMA, strict=True)]
     return pa.Table.from_arrays(typed, schema=CUBE_SCHEMA).sort_by([(name, "ascending") for name in KEY])

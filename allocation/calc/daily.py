@@ -11,9 +11,10 @@ from allocation.calc.assign import Parts, parts, share_counts
 from allocation.calc.rules import Rule
 
 MONEY = pa.decimal128(30, 12)
+NOT_USED = ("Unused", "Idle", "Expired", "Shortfall")  # what was paid for and nobody used
 _KEY = (
     "cost_centre", "team", "provider", "model", "tier", "tier_estimated", "environment", "feature", "provenance",
-    "billing_currency",
+    "billing_currency", "basis", "corrects_date",
 )  # fmt: skip
 _COSTS = ("list_cost", "contracted_cost", "effective_cost", "billed_cost", "unpriced_estimate")
 _COUNTS = ("requests", "queries", "tokens", "unpriced_tokens", "bill_priced_tokens")
@@ -21,7 +22,7 @@ COST_DAILY_COLUMNS = (*_KEY, *_COSTS, *_COUNTS)
 
 
 def cost_daily(
-    charge: Mapping[str, Sequence[Any]],
+    charge: pa.Table,
     bearers: Parts,
     shared: Mapping[str, Any],
     counts: Sequence[tuple[Any, ...]],
@@ -35,30 +36,23 @@ def cost_daily(
     are in. Usage without a price is in no cost column: its tokens and estimate are columns of their own, and apart from
     them the tokens whose money a bill states (BilledCost is known).
     """
-    key_of_charge = charge["usage_key_id"]
-    money_key = _dimensions([key_of_charge[row] for row in bearers.row], dimensions)
-    taken = {
-        name: [charge[name][row] for row in bearers.row]
-        for name in ("tier", "tier_estimated", "provenance", "billing_currency")
-    }
-    in_tokens = np.array([charge["consumed_unit"][row] == "tokens" for row in bearers.row], dtype=bool)
-    tokens = pc.fill_null(shared["consumed_quantity"], 0)
-    tokens = np.where(in_tokens, pc.round(tokens).cast(pa.int64()).to_numpy(zero_copy_only=False), 0)
-    costless = pc.is_null(shared["effective_cost"]).to_numpy(zero_copy_only=False)
-    unpriced = costless & pc.is_null(shared["billed_cost"]).to_numpy(zero_copy_only=False)
-    zero = pa.scalar(0, MONEY)
+    rows = charge.take(pa.array(bearers.row)).combine_chunks()
+    is_tokens = pc.equal(rows["consumed_unit"], "tokens")
+    tokens = pc.if_else(is_tokens, pc.round(pc.fill_null(shared["consumed_quantity"], 0)).cast(pa.int64()), 0)
+    costless = pc.is_null(shared["effective_cost"])
+    unpriced = pc.and_(costless, pc.is_null(shared["billed_cost"]))
+    zero, none = pa.scalar(0, MONEY), pa.repeat(pa.scalar(0), len(rows))
     money = pa.table(
         {
-            "cost_centre": bearers.cost_centre, "team": bearers.team, **money_key, **taken,
-            **{name: pc.fill_null(shared[name], zero) for name in _COSTS[:4]},
-            "unpriced_estimate": pc.if_else(pa.array(unpriced), pc.fill_null(shared["proxy_cost"], zero), zero),
-            "requests": np.zeros(len(tokens), dtype=np.int64), "queries": np.zeros(len(tokens), dtype=np.int64),
-            "tokens": tokens, "unpriced_tokens": np.where(unpriced, tokens, 0),
-            "bill_priced_tokens": np.where(costless & ~unpriced, tokens, 0),
-        },
-        schema=_SCHEMA,
-    ) if len(tokens) else _SCHEMA.empty_table()  # fmt: skip
-    currency = dict(zip(key_of_charge, charge["billing_currency"], strict=True))
+            "cost_centre": bearers.cost_centre, "team": bearers.team, **_dimensions(rows["usage_key_id"], dimensions),
+            **{name: rows[name] for name in ("tier", "tier_estimated", "provenance", "billing_currency", "corrects_date")},
+            "basis": _basis(rows), **{name: pc.fill_null(shared[name], zero) for name in _COSTS[:4]},
+            "unpriced_estimate": pc.if_else(unpriced, pc.fill_null(shared["proxy_cost"], zero), zero),
+            "requests": none, "queries": none, "tokens": tokens, "unpriced_tokens": pc.if_else(unpriced, tokens, 0),
+            "bill_priced_tokens": pc.if_else(pc.and_not(costless, unpriced), tokens, 0),
+        }
+    ).select(_SCHEMA.names).cast(_SCHEMA) if len(rows) else _SCHEMA.empty_table()  # fmt: skip
+    currency = dict(zip(charge["usage_key_id"].to_pylist(), charge["billing_currency"].to_pylist(), strict=True))
     both = pa.concat_tables([money, _counts(counts, assignment, dimensions, currency)])
     grouped = both.group_by(list(_KEY)).aggregate([(name, "sum") for name in (*_COSTS, *_COUNTS)])
     columns = [grouped[name] for name in _KEY] + [grouped[f"{name}_sum"].cast(MONEY) for name in _COSTS]
@@ -69,20 +63,31 @@ def cost_daily(
 
 _SCHEMA = pa.schema(
     [
-        *((name, pa.bool_() if name == "tier_estimated" else pa.string()) for name in _KEY),
+        *((name, {"tier_estimated": pa.bool_(), "corrects_date": pa.date32()}.get(name, pa.string())) for name in _KEY),
         *((name, MONEY) for name in _COSTS), *((name, pa.int64()) for name in _COUNTS),
     ]
 )  # fmt: skip
 
 
-def _dimensions(key_ids: Sequence[int], dimensions: Mapping[int, Mapping[str, Any]]) -> dict[str, list[str]]:
-    found = [dimensions[key] for key in key_ids]
-    return {
+def _basis(rows: pa.Table) -> Any:
+    """On what ground somebody bears a charge of their own; people alone allocate by hand (allocation.costing.adjustments)."""
+    grounds = pc.make_struct(
+        pc.is_valid(rows["corrects_date"]), pc.equal(rows["provenance"], "allocated"),
+        pc.is_in(rows["commitment_status"], pa.array(NOT_USED)),
+    )  # fmt: skip
+    return pc.case_when(grounds, "correction", "adjustment", "idle", "direct")
+
+
+def _dimensions(key_ids: Any, dimensions: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    codes = (key_ids.combine_chunks() if isinstance(key_ids, pa.ChunkedArray) else key_ids).dictionary_encode()
+    found = [dimensions[key] for key in codes.dictionary.to_pylist()]
+    of_key = {
         "provider": [item["provider"] for item in found],
         "model": [item["model_served"] or item["model_requested"] for item in found],
         "environment": [item["environment"] for item in found],
         "feature": [item["feature"] for item in found],
     }
+    return {name: pa.array(values, pa.string()).take(codes.indices) for name, values in of_key.items()}
 
 
 def _counts(
@@ -99,9 +104,10 @@ def _counts(
     size = len(at)
     return pa.table(
         {
-            "cost_centre": bearers.cost_centre, "team": bearers.team, **_dimensions(at, dimensions),
+            "cost_centre": bearers.cost_centre, "team": bearers.team, **_dimensions(pa.array(at, pa.int64()), dimensions),
             "tier": [tier[row] for row in bearers.row], "tier_estimated": [estimated[row] for row in bearers.row],
             "provenance": ["computed"] * size, "billing_currency": [currency.get(key, "USD") for key in at],
+            "basis": ["direct"] * size, "corrects_date": [None] * size,
             **{name: pa.repeat(pa.scalar(0, MONEY), size) for name in _COSTS},
             "requests": share_counts(requests, bearers), "queries": share_counts(queries, bearers),
             **{name: np.zeros(size, dtype=np.int64) for name in _COUNTS[2:]},

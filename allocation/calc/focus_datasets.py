@@ -1,6 +1,7 @@
 """FOCUS 1.4 beside Cost and Usage: Contract Commitment, Billing Period, Invoice Detail. Rows in, tables out."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -18,7 +19,11 @@ _INTERVAL = {"prepaid_credit": "Full Period", "enterprise_commit": "Full Period"
 
 
 class Invoiced(NamedTuple):
-    """The lines of one invoice of one category: how much, and when they were first and last stated."""
+    """The lines of one invoice of one category: how much, and when they were first and last stated.
+
+    ``ahead``: the earlier month that they were billed in (2026-09); '': that of the file. ``entered``: by hand, for all that
+    the account used, whatever the currency it is charged in.
+    """
 
     invoice: str
     place: Place
@@ -26,6 +31,8 @@ class Invoiced(NamedTuple):
     first: datetime
     last: datetime
     issued: datetime | None
+    ahead: str = ""
+    entered: bool = False
 
 
 def contract_commitments(commitments: Iterable[Terms], period: Period) -> pa.Table:
@@ -34,12 +41,12 @@ def contract_commitments(commitments: Iterable[Terms], period: Period) -> pa.Tab
     return pa.Table.from_pylist(rows, schema=schema(written("1.4", CONTRACT_COMMITMENT)))
 
 
-def billing_periods(seen: Iterable[tuple[datetime, datetime, str]], state: str, as_of: datetime | None) -> pa.Table:
-    """One row per (start, end, issuer) of Cost and Usage. ``state``: open, closing or closed; ``as_of``: last import."""
+def billing_periods(seen: Iterable[tuple[datetime, datetime, str]], state: str, updated: datetime | None) -> pa.Table:
+    """One row per (start, end, issuer) of Cost and Usage. ``state``: closed, or another one; ``updated``: last change."""
     rows = [
         {
             "BillingPeriodStart": start, "BillingPeriodEnd": end, "InvoiceIssuerName": issuer, "BillingPeriodCreated": start,
-            "BillingPeriodLastUpdated": max(start, as_of or start),
+            "BillingPeriodLastUpdated": max(start, updated or start),
             "BillingPeriodStatus": "Closed" if state == "closed" else "Open",
         }
         for start, end, issuer in sorted(set(seen))
@@ -58,7 +65,7 @@ def invoice_details(lines: Iterable[Invoiced], start: datetime, end: datetime) -
                 "BillingPeriodStart": start, "BillingPeriodEnd": end, "ChargeCategory": category,
                 "InvoiceDetailCreated": line.first, "InvoiceDetailLastUpdated": line.last,
                 "InvoiceDetailDescription": f"{category} of {account or DEFAULT_ACCOUNT}",
-                "InvoiceDetailId": invoice_detail_id(line.invoice, line.place), "InvoiceId": line.invoice,
+                "InvoiceDetailId": invoice_detail_id(line.invoice, line.place, line.ahead), "InvoiceId": line.invoice,
                 "InvoiceIssueDate": line.issued, "InvoiceIssueStatus": "Issued",
                 "InvoiceIssuerName": issuer_of(line.place[0]), "PaymentTerms": "As agreed with the issuer",
                 "ReferenceInvoiceId": line.invoice,
@@ -67,20 +74,42 @@ def invoice_details(lines: Iterable[Invoiced], start: datetime, end: datetime) -
     return pa.Table.from_pylist(rows, schema=schema(written("1.4", INVOICE_DETAIL)))
 
 
-def single_invoices(lines: Sequence[Invoiced]) -> dict[Place, str]:
-    """Place -> its invoice, where there is one only: which of several a charge is on, nobody says."""
-    found: dict[Place, set[str]] = {}
+def single_invoices(lines: Iterable[Invoiced], *, ahead: bool = False) -> dict[Place, str]:
+    """Place -> its invoice, '' where there are several: which of them a charge is on, nobody says.
+
+    One that was entered holds for the account's charges in any currency; that of no account for every account.
+    """
+    found: dict[Place, set[str]] = defaultdict(set)
     for line in lines:
-        found.setdefault(line.place, set()).add(line.invoice)
-    return {place: next(iter(names)) for place, names in found.items() if len(names) == 1}
+        provider, account, _, category = line.place
+        if bool(line.ahead) == ahead:
+            if line.entered:
+                found[provider, account, "", category].add(line.invoice)
+            if account or not line.entered:
+                found[line.place].add(line.invoice)
+    return {place: _single(names) for place, names in found.items()}
 
 
-def single_accounts(lines: Sequence[Invoiced]) -> dict[str, str]:
-    """Provider -> its billing account, where its invoices name one only."""
-    found: dict[str, set[str]] = {}
+def single_numbers(lines: Iterable[Invoiced]) -> dict[str, str]:
+    """Provider -> the invoice of the month, where it sent one only."""
+    found: dict[str, set[str]] = defaultdict(set)
     for line in lines:
-        found.setdefault(line.place[0], set()).add(line.place[1])
-    return {provider: next(iter(names)) for provider, names in found.items() if len(names) == 1}
+        if not line.ahead:
+            found[line.place[0]].add(line.invoice)
+    return {provider: name for provider, names in found.items() if (name := _single(names))}
+
+
+def single_accounts(lines: Iterable[Invoiced]) -> dict[str, str]:
+    """Provider -> its billing account, where its invoices name one only; those by hand settle what names none, so they decide."""
+    found: dict[str, set[str]] = defaultdict(set)
+    by_hand: dict[str, set[str]] = defaultdict(set)
+    for line in lines:
+        (by_hand if line.entered else found)[line.place[0]].add(line.place[1])
+    return {provider: next(iter(names)) for provider, names in (found | by_hand).items() if len(names) == 1}
+
+
+def _single(names: set[str]) -> str:
+    return next(iter(names)) if len(names) == 1 else ""
 
 
 def _commitment(terms: Terms, period: Period) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """What a row of the ledger is for FOCUS: one share of one charge and who bears it, and what is known around it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import NamedTuple
 
 import pyarrow as pa
 
+from allocation.calc.accruals import Place as Billed
+from allocation.calc.accruals import provisional_number
 from finops.money import MONEY, RATE
 
 QUANTITY = pa.decimal128(38, 12)
@@ -17,7 +19,8 @@ _TEXTS = (
 )  # fmt: skip
 # '' is nothing; ``tags``: a JSON object; ``origin``: the charge that it corrects or splits. ``ratio``: the share of a charge
 # that several bear, NULL where one does; the ratios of a charge sum to 1. ``origin_*``: of the whole charge.
-# ``original_cost``: the row's share of it.
+# ``original_cost``: the row's share of it. A row with a cause of MOVED is no charge: it is what a pool or a rate card
+# (``rule`` names it and its step) takes from whoever bore it, without a ratio, or gives to somebody, of the ``origin``.
 LEDGER = pa.schema(
     [
         *((name, pa.string()) for name in _TEXTS),
@@ -56,13 +59,22 @@ class Terms(NamedTuple):
     loaded_at: datetime
 
 
+MOVED = {"split": "pool", "rate_card": "rate card"}  # cause of a row -> what moves it
 Place = tuple[str, str, str, str]  # provider, billing account, currency, ChargeCategory
+# The provisional number of provider, host, billing account, currency and the month that is billed.
+Number = Callable[[str, str, str, str, date], str]
+
+
+def _number(provider: str, host: str, account: str, currency: str, month: date) -> str:
+    return provisional_number(Billed(host or provider or "Internal", account, currency, ""), month)
 
 
 class Around(NamedTuple):
-    """What rows refer to. ``state``: of the period, DRAFT or closed. ``invoices``: the one invoice of a place.
+    """What rows refer to. ``month``: of the file. ``state``: of the period, DRAFT or closed.
 
-    ``accounts``: provider -> the only account that its invoices name, which is that of rows that name none.
+    ``invoices``: the invoice of a place, '' where several could be; currency '' is any, and account '' every one that is not
+    named. ``ahead``: the same of what was billed in an earlier month and is charged in this one. ``only``: provider -> the
+    only invoice that it sent. ``accounts``: provider -> the account of rows that name none, the only one of its invoices.
     """
 
     month: date
@@ -71,3 +83,6 @@ class Around(NamedTuple):
     invoices: Mapping[Place, str]
     accounts: Mapping[str, str]
     details: bool = True  # whether the lines of invoices are written too, so that rows may refer to them
+    ahead: Mapping[Place, str] = {}
+    only: Mapping[str, str] = {}
+    number: Number = _number

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from allocation.calc.focus_columns import ALLOCATED, schema, written
-from allocation.calc.focus_ledger import Around, Place, Terms
+from allocation.calc.focus_ledger import MOVED, Around, Place, Terms
 from allocation.calc.focus_prices import ZERO
 from allocation.calc.focus_pricing import PURCHASABLE, category_of, currency_columns, price_columns
 from allocation.calc.focus_text import (
@@ -50,18 +50,20 @@ def cost_and_usage(ledger: pa.Table, around: Around, version: str) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema(written(version)))
 
 
-def invoice_detail_id(invoice: str, place: Place) -> str:
-    """The line of an invoice that sums one category of charges of one billing account."""
-    return f"{invoice}/{place[1] or DEFAULT_ACCOUNT}/{place[2]}/{place[3]}"
+def invoice_detail_id(invoice: str, place: Place, ahead: str = "") -> str:
+    """The line of an invoice that sums one category of charges of one billing account; ``ahead``: billed in that month."""
+    return "/".join(filter(None, (invoice, place[1] or DEFAULT_ACCOUNT, place[2], place[3], ahead)))
 
 
 def _placed(row: Row, around: Around) -> Row:
     """An account that is not stated is "the only one", as where layers of truth are compared."""
-    return row if row["billing_account"] else row | {"billing_account": around.accounts.get(row["provider"], "")}
+    account = row["billing_account"]
+    placed = account or around.accounts.get(row["provider"], "")
+    return row | {"billing_account": placed, "stated_account": account}
 
 
 def _purchased(row: Row) -> Iterator[Row]:
-    stated = {"stated": row["category"], "split_id": row["charge_id"]}
+    stated = {"stated": row["category"], "split_id": row["origin"] if row["cause"] in MOVED else row["charge_id"]}
     if row["category"] != "Purchase" or not row["effective_cost"]:
         yield row | stated
         return
@@ -103,7 +105,7 @@ def _who(row: Row) -> Row:
 
 
 def _when(row: Row, around: Around) -> Row:
-    period = row["billing_period"]
+    period = max(row["billing_period"], around.month)  # what was billed ahead is booked in the month of its day
     return {
         "BillingPeriodStart": midnight(period), "BillingPeriodEnd": next_month(period),
         "ChargePeriodStart": midnight(row["day"]), "ChargePeriodEnd": midnight(row["day"] + timedelta(days=1)),
@@ -167,7 +169,7 @@ def _own(row: Row) -> Row:
     unpriced = row["effective_cost"] is None
     unknown = [name for name, field in _COSTS.items() if row[field] is None]
     what = " ".join(filter(None, (row["model"] or row["subject"], meter_of(row["price_class"]))))
-    reason = row["cause"].replace("_", " ")
+    reason = _mover(row) if row["cause"] in MOVED else row["cause"].replace("_", " ")
     return {
         "ChargeDescription": f"{'Unpriced, cost not known: ' if unpriced else ''}{what or row['sku_id']}"
         f"{f' ({reason})' if reason else ''}",
@@ -185,23 +187,24 @@ def _own(row: Row) -> Row:
 
 
 def _invoice(row: Row, found: Row, around: Around) -> Row:
-    """The invoice of the row's place where there is one, else a provisional number that says of what."""
-    place = (
-        row["provider"],
-        row["billing_account"],
-        row["original_currency"] or row["currency"],
-        found["ChargeCategory"],
-    )
-    invoice = around.invoices.get(place)
-    if invoice is None:
-        month = f"{row['billing_period']:%Y-%m}"
-        return {
-            "InvoiceId": "-".join(
-                ("PROVISIONAL", found["InvoiceIssuerName"], found["BillingAccountId"], month, place[2])
-            )
-        }
-    detailed = around.details and not row["original_currency"]
-    return {"InvoiceId": invoice, "InvoiceDetailId": invoice_detail_id(invoice, place) if detailed else None}
+    """The invoice of the row's place where there is one, else the number that an accrual of it has (PROV-...).
+
+    What is moved between cost centres is on the provider's invoice with what it was taken from, where there is but one.
+    """
+    provider, account, category = row["provider"], row["billing_account"], found["ChargeCategory"]
+    currency, billed = row["original_currency"] or row["currency"], row["billing_period"]
+    place: Place = (provider, account, currency, category)
+    if row["cause"] in MOVED and provider in around.only:
+        return {"InvoiceId": around.only[provider]}
+    invoices = around.ahead if billed < around.month else around.invoices
+    known = (place, (provider, account, "", category), (provider, "", "", category))
+    at = next((each for each in known if each in invoices), place)
+    if not (invoice := invoices.get(at, "")):
+        return {"InvoiceId": around.number(provider, row["host"], row["stated_account"], currency, billed)}
+    if at != place or row["original_currency"] or not around.details:
+        return {"InvoiceId": invoice}
+    ahead = f"{billed:%Y-%m}" if billed < around.month else ""
+    return {"InvoiceId": invoice, "InvoiceDetailId": invoice_detail_id(invoice, place, ahead)}
 
 
 def _tags(row: Row) -> str | None:
@@ -209,17 +212,22 @@ def _tags(row: Row) -> str | None:
 
 
 def _split(row: Row) -> Row:
-    """How a charge that several bear is split: ratios of its rows sum to 1, their BilledCost to x_SplitOriginCost."""
+    """How a charge that several bear, or what a pool takes, is split: ratios sum to 1, BilledCost to x_SplitOriginCost."""
     if row["ratio"] is None:
         return {}
     centre, team = row["cost_centre"], row["team"]
     tags = json.loads(row["tags"]) if row["tags"] else {}
     tags |= {f"ledger:{name}": row[name] for name in ("cost_centre", "team") if row[name]}  # beside those of the origin
     return {
-        "AllocatedMethodId": f"rule {row['rule']}" if row["rule"] else "declared owner",
+        "AllocatedMethodId": _mover(row),
         "AllocatedMethodDetails": f'{{"Elements":[{{"AllocatedRatio":{number(row["ratio"])}}}]}}',
         "AllocatedResourceId": "/".join(filter(None, (centre, team))) or "(unallocated)",
         "AllocatedResourceName": team or centre or "(unallocated)",
         "AllocatedTags": as_json(tags),
         "x_SplitOriginId": row["split_id"], "x_SplitOriginCost": row["origin_billed"] or ZERO,
     }  # fmt: skip
+
+
+def _mover(row: Row) -> str:
+    """What gave the row to who bears it."""
+    return f"{MOVED.get(row['cause'], 'rule')} {row['rule']}" if row["rule"] else "declared owner"

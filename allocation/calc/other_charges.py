@@ -39,7 +39,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from allocation.calc.amortisation import DAY, ZERO, Instalment, day_of, midnight, monthly, months_later, share_of
-from allocation.calc.contracts_fields import AgreementError, Fields, Match, entries
+from allocation.calc.contracts_fields import AgreementError, Fields, Match, entries, exact
 from allocation.calc.nested_fields import inner, owner, some
 
 CATEGORIES = (
@@ -53,7 +53,7 @@ _FIELDS = (
 CHARGE_CATEGORIES = {"tax": "Tax", "credit": "Credit", "adjustment": "Adjustment"}
 _TRAINING = ("fine_tuning", "training")
 _YEAR = 12
-_LEAST = -(10**12)
+_LEAST, _RATE = -(10**12) + 1, 1_000
 
 
 class OtherCharge(NamedTuple):
@@ -128,11 +128,11 @@ def _charge(fields: Fields) -> OtherCharge:
     if end is not None and end <= begin:
         raise fields.wrong("to", "must be after from")
     codes, base = _base(fields)
-    rate = fields.number("rate") if fields.given("rate") else None
+    rate = exact(fields.entry["rate"], f"{fields.code}: rate", most=_RATE) if fields.given("rate") else None
     if rate is not None and (fields.given("amount") or not (codes or base) or category != "tax"):
         raise fields.wrong("rate", "is for a tax with a base, in place of an amount")
     charge = OtherCharge(
-        fields.code, category, ZERO if rate is not None else fields.number("amount", least=_LEAST), rate,
+        fields.code, category, ZERO if rate is not None else fields.money("amount", least=_LEAST), rate,
         fields.currency(), begin, end, _every(fields), _spread(fields, end), fields.zone(), owner(fields, "owner"),
         _dimensions(fields, category), _workload(fields, category), fields.one_of("behaviour", ("fixed", "variable")),
         fields.text("tax") == "recoverable", codes, base, digest(fields.entry),

@@ -209,7 +209,11 @@ def _counted_twice(scene: Scene) -> Iterator[Hypothesis]:
 
 
 def _cut_off(scene: Scene) -> Iterator[Hypothesis]:
-    """Hours at the edges of the period that another period bills."""
+    """Hours at the edges of the period that another period bills.
+
+    The period before has been billed when this one is: that it bills our first hours is only believed of usage that this
+    bill goes on with. Usage that it never names is no edge of anything.
+    """
     if not scene.lower or not scene.upper_is_billed:
         return
     some, last = scene.lower[0], scene.evidence.end - timedelta(days=1)
@@ -227,7 +231,10 @@ def _cut_off(scene: Scene) -> Iterator[Hypothesis]:
             continue
         hours = scene.evidence.hours(some.level, some.provider, some.account, day)
         rows = [(hour, row) for hour, row in hours if _here(scene, [row])]
-        for edge in sorted({hour for hour, _ in rows}, reverse=name == "end"):
+        edges = sorted({hour for hour, _ in rows}, reverse=name == "end")
+        if name == "start":
+            edges = edges[:-1] if scene.upper else []
+        for edge in edges:
             outside = [row for hour, row in rows if (hour >= edge if name == "end" else hour <= edge)]
             yield _of(scene, "cut_off", outside, name)
 

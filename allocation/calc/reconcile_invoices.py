@@ -1,12 +1,13 @@
 """An invoice as people write it: checked, and made into lines that add up to its total."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-from finops.money import MoneyError, minor_digits
-from finops.periods import Period, PeriodError
+from finops.currencies import check_currency
+from finops.money import MoneyError
+from finops.periods import Period, PeriodError, check_day
 from finops.tokens import TOKEN_CLASSES, UNITS
 from ingest.calc.lines import CATEGORIES
 
@@ -19,6 +20,7 @@ _LINE_FIELDS = (
     "description", "model", "class", "day", "mode", "service_tier", "scope", "category", "quantity", "amount",
 )  # fmt: skip
 _TEXT = 500
+_REACH = timedelta(days=31)  # how far outside its billing period a line may lie
 
 
 class InvoiceError(ValueError):
@@ -78,14 +80,38 @@ def parse_invoice(document: Any) -> WrittenInvoice:
     lines = _whole(lines, where, total or Decimal(0), tax - of_lines)
     currency = _text(document, "currency", where, needed=True)
     try:
-        minor_digits(currency)
+        check_currency(currency)
     except MoneyError as wrong:
         raise InvoiceError(f"{where}: currency: {wrong}") from None
+    month = _month(document, where)
+    _in_reach(lines, month, where)
     return WrittenInvoice(
         issuer, (_text(document, "provider", where) or issuer).lower(), number, _text(document, "billing_account", where),
-        _month(document, where), _day(document, "issued_on", where), currency, _rate(document, where), total or Decimal(0),
+        month, _day(document, "issued_on", where), currency, _rate(document, where), total or Decimal(0),
         tax, tuple(lines),
     )  # fmt: skip
+
+
+def oddities(found: WrittenInvoice) -> list[str]:
+    """What of an invoice is unusual: for whoever enters or accepts it to look at."""
+    period, told = Period.month_of(found.billing_period), []
+    if found.issued_on is not None and found.issued_on < period.start:
+        told.append(f"issued on {found.issued_on}, before its billing period {period} begins")
+    if out := [line.day for line in found.lines if line.day is not None and line.day not in period]:
+        lines = f"{len(out)} line{'s' if len(out) > 1 else ''}"
+        told.append(f"{lines} of days outside its billing period {period}: {min(out)} to {max(out)}")
+    if found.total < 0:
+        told.append("its total is negative: a credit note")
+    return told
+
+
+def _in_reach(lines: Sequence[WrittenLine], month: date, where: str) -> None:
+    period = Period.month_of(month)
+    for at, line in enumerate(lines, 1):
+        if line.day is not None and not period.start - _REACH <= line.day < period.end + _REACH:
+            raise InvoiceError(
+                f"{where} line {at}: day {line.day} lies more than {_REACH.days} days outside the billing period {period}"
+            )
 
 
 def _whole(lines: list[WrittenLine], where: str, total: Decimal, more_tax: Decimal) -> list[WrittenLine]:
@@ -164,10 +190,12 @@ def _rate(given: Mapping[Any, Any], where: str) -> Decimal | None:
 
 def _day(given: Mapping[Any, Any], name: str, where: str) -> date | None:
     value = given.get(name)
-    if value is None or type(value) is date:
-        return value
+    if value is None:
+        return None
     try:
-        return date.fromisoformat(str(value))
+        return check_day(value if type(value) is date else date.fromisoformat(str(value)))
+    except PeriodError as wrong:
+        raise InvoiceError(f"{where}: {name} {wrong}") from None
     except ValueError:
         raise InvoiceError(f"{where}: {name} is a date, YYYY-MM-DD, not {value!r}") from None
 

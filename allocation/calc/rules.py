@@ -1,62 +1,50 @@
 """Whose cost it is: dated rules over the dimensions of a usage key. First match by priority, then by rule id.
 
-A missing dimension never matches, not even ``not``; only ``{absent: true}`` does. What no rule catches is unallocated.
+Conditions: allocation.calc.rules_conditions; who bears it: allocation.calc.rules_targets. What no rule catches, or what is
+shared by a driver that says nothing of the month, is unallocated.
 """
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
-from decimal import Decimal, InvalidOperation
-from fnmatch import fnmatchcase
+from decimal import Decimal
 from typing import Any, NamedTuple
 
-DIMENSIONS = frozenset(
-    [
-        "layer",
-        "source",
-        "provider",
-        "host",
-        "billing_account",
-        "project",
-        "api_key",
-        "principal",
-        "model",
-        "model_requested",
-        "model_served",
-        "region",
-        "mode",
-        "service_tier_requested",
-        "service_tier_served",
-        "effort",
-        "operation",
-        "environment",
-        "feature",
-    ]
+import numpy as np
+
+from allocation.calc.rules_conditions import (
+    DIMENSIONS,
+    Condition,
+    Flags,
+    Keys,
+    RuleError,
+    dimensions_of,
+    holds,
+    parse_condition,
 )
-_GLOB = re.compile(r"[*?\[]")
+from allocation.calc.rules_targets import Driver, Target, code, parse_targets, resolved
 
-
-class RuleError(ValueError):
-    """A rules file cannot be used; the message names the rule and the field."""
-
-
-class Target(NamedTuple):
-    """One bearer of a rule's cost and its weight (1 for a single target)."""
-
-    cost_centre: str
-    team: str
-    weight: Decimal
+__all__ = [
+    "DIMENSIONS", "Driver", "Rule", "RuleError", "Target", "assign", "by_driver", "catches", "dimensions_of", "matches",
+    "parse_date", "parse_rules",
+]  # fmt: skip
+_FIELDS = {"id", "priority", "valid_from", "valid_to", "when", "to", "note"}
+_PRIORITY_MAX = 10**9
 
 
 class Rule(NamedTuple):
-    """One rule, parsed. Valid from ``valid_from`` up to, not including, ``valid_to``."""
+    """One rule, parsed. Valid from ``valid_from`` up to, not including, ``valid_to``.
+
+    ``driver``: by what it shares; ``targets`` are then those of a month (by_driver), none before.
+    """
 
     rule: str
     priority: int
     valid_from: date | None
     valid_to: date | None
-    when: tuple[tuple[str, Any], ...]
+    when: Condition
     targets: tuple[Target, ...]
+    driver: Driver | None = None
+    note: str = ""
 
     def holds_on(self, day: date) -> bool:
         """Whether the rule is in force on that charge date."""
@@ -79,21 +67,23 @@ def parse_rules(data: Any) -> list[Rule]:
 def _rule(item: Any, number: int) -> Rule:
     if not isinstance(item, Mapping) or not isinstance(item.get("id"), str):
         raise RuleError(f"rule {number}: needs an id")
-    name = item["id"]
-    unknown = set(item) - {"id", "priority", "valid_from", "valid_to", "when", "to"}
-    if unknown:
+    name = code(item["id"], f"rule {number}: id")
+    if unknown := {str(field) for field in item} - _FIELDS:
         raise RuleError(f"{name}: unknown field {min(unknown)}")
-    if isinstance(item.get("priority"), bool) or not isinstance(item.get("priority"), int):
+    priority, note = item.get("priority"), item.get("note", "")
+    if isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) > _PRIORITY_MAX:
         raise RuleError(f"{name}: priority must be a whole number")
-    dates = {field: _date(item.get(field), f"{name}: {field}") for field in ("valid_from", "valid_to")}
-    if dates["valid_from"] and dates["valid_to"] and dates["valid_to"] <= dates["valid_from"]:
+    if not isinstance(note, str):
+        raise RuleError(f"{name}: note must be a text")
+    first, last = (parse_date(item.get(field), f"{name}: {field}") for field in ("valid_from", "valid_to"))
+    if first and last and last <= first:
         raise RuleError(f"{name}: valid_to must be after valid_from")
-    return Rule(
-        name, item["priority"], **dates, when=_when(item.get("when"), name), targets=_targets(item.get("to"), name)
-    )
+    when = parse_condition(item.get("when"), f"{name}: when")
+    return Rule(name, priority, first, last, when, *parse_targets(item.get("to"), name), note)
 
 
-def _date(value: Any, where: str) -> date | None:
+def parse_date(value: Any, where: str) -> date | None:
+    """A date YYYY-MM-DD; None where none is given. Raises RuleError."""
     if value is None or (isinstance(value, date) and type(value) is date):
         return value
     try:
@@ -102,101 +92,30 @@ def _date(value: Any, where: str) -> date | None:
         raise RuleError(f"{where} must be a date YYYY-MM-DD, not {value!r}") from None
 
 
-def _when(value: Any, name: str) -> tuple[tuple[str, Any], ...]:
-    if not isinstance(value, Mapping) or not value:
-        raise RuleError(f"{name}: when must name at least one dimension")
-    for dimension, wanted in value.items():
-        if dimension not in DIMENSIONS and not str(dimension).startswith("tag."):
-            raise RuleError(f"{name}: unknown dimension {dimension!r} (tags are written tag.NAME)")
-        _check_wanted(wanted, f"{name}: {dimension}")
-    return tuple(value.items())
-
-
-def _check_wanted(wanted: Any, where: str) -> None:
-    if isinstance(wanted, Mapping):
-        if set(wanted) == {"absent"} and wanted["absent"] is True:
-            return
-        if set(wanted) == {"not"}:
-            _check_wanted(wanted["not"], where)
-            return
-        if set(wanted) == {"regex"} and isinstance(wanted["regex"], str):
-            try:
-                re.compile(wanted["regex"])
-            except re.error as error:
-                raise RuleError(f"{where}: {wanted['regex']!r} is no regular expression ({error})") from None
-            return
-        raise RuleError(f"{where}: write a value, a list, {{not: ...}}, {{regex: ...}} or {{absent: true}}")
-    for item in wanted if isinstance(wanted, list) else [wanted]:
-        if not isinstance(item, str | int) or isinstance(item, bool) or item == "":
-            raise RuleError(f"{where}: {item!r} is not a value")
-    if wanted == []:
-        raise RuleError(f"{where}: the list is empty")
-
-
-def _targets(value: Any, name: str) -> tuple[Target, ...]:
-    if (
-        isinstance(value, Mapping)
-        and isinstance(value.get("cost_centre"), str)
-        and set(value) <= {"cost_centre", "team"}
-    ):
-        return (Target(value["cost_centre"], str(value.get("team") or ""), Decimal(1)),)
-    if (
-        isinstance(value, Mapping)
-        and set(value) == {"shares"}
-        and isinstance(value["shares"], Mapping)
-        and value["shares"]
-    ):
-        targets = tuple(Target(str(code), "", _weight(share, name)) for code, share in sorted(value["shares"].items()))
-        if sum(target.weight for target in targets) != 1:
-            raise RuleError(f"{name}: the shares sum to {sum(t.weight for t in targets)}, not 1")
-        return targets
-    raise RuleError(f"{name}: to must be {{cost_centre: CODE, team: CODE}} or {{shares: {{CODE: SHARE}}}}")
-
-
-def _weight(value: Any, name: str) -> Decimal:
-    if isinstance(value, float):
-        raise RuleError(f'{name}: write the share {value} as a text, "{value}", to keep it exact')
-    try:
-        weight = Decimal(str(value))
-    except InvalidOperation:
-        raise RuleError(f"{name}: {value!r} is not a share") from None
-    if not weight.is_finite() or weight <= 0 or -int(weight.as_tuple().exponent) > 12:
-        raise RuleError(f"{name}: a share is above 0 and has at most 12 decimals, not {value}")
-    return weight
-
-
 def matches(rule: Rule, key: Mapping[str, Any]) -> bool:
     """Whether all conditions hold for a usage key (its dimensions and ``tags``)."""
-    return all(_holds(wanted, _value(key, dimension)) for dimension, wanted in rule.when)
+    return bool(holds(rule.when, Keys([key]))[0])
 
 
-def _value(key: Mapping[str, Any], dimension: str) -> str:
-    if dimension.startswith("tag."):
-        return str(key.get("tags", {}).get(dimension[4:], ""))
-    if dimension == "model":
-        return str(key.get("model_served") or key.get("model_requested") or "")
-    return str(key.get(dimension) or "")
-
-
-def _holds(wanted: Any, value: str) -> bool:
-    if isinstance(wanted, Mapping):
-        if "absent" in wanted:
-            return value == ""
-        if value == "":
-            return False
-        if "regex" in wanted:
-            return re.fullmatch(wanted["regex"], value) is not None
-        return not _holds(wanted["not"], value)
-    if value == "":
-        return False
-    return any(_is(str(item), value) for item in (wanted if isinstance(wanted, list) else [wanted]))
-
-
-def _is(wanted: str, value: str) -> bool:
-    return fnmatchcase(value, wanted) if _GLOB.search(wanted) else wanted == value
+def catches(keys: Sequence[Mapping[str, Any]], rules: Sequence[Rule]) -> Flags:
+    """Of which keys each rule's conditions hold, whoever comes first: an array of rules x keys."""
+    table = Keys(keys)
+    found = [holds(rule.when, table) for rule in rules]
+    return np.array(found, dtype=bool).reshape(len(rules), len(keys))
 
 
 def assign(keys: Mapping[int, Mapping[str, Any]], rules: Iterable[Rule], day: date) -> dict[int, Rule | None]:
     """Usage key id -> the rule that bears it on that day; None is unallocated."""
     in_force = [rule for rule in rules if rule.holds_on(day)]
-    return {key_id: next((rule for rule in in_force if matches(rule, key)), None) for key_id, key in keys.items()}
+    table = Keys(list(keys.values()))
+    taken = np.full(len(keys), -1)
+    for number, rule in enumerate(in_force):
+        taken[(taken < 0) & holds(rule.when, table)] = number
+    return {key: in_force[number] if number >= 0 else None for key, number in zip(keys, taken.tolist(), strict=True)}
+
+
+def by_driver(rules: Iterable[Rule], weights: Callable[[Driver], Mapping[str, Decimal]]) -> list[Rule]:
+    """The rules with the targets that the weights of a month give to those that share by a driver."""
+    return [
+        rule._replace(targets=resolved(rule.driver, weights(rule.driver))) if rule.driver else rule for rule in rules
+    ]

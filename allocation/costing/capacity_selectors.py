@@ -45,6 +45,17 @@ def cost_per_million(period: Period) -> list[ModelCost]:
     return [row for fleet in capacity.fleets for row in _of_fleet(fleet, period)]
 
 
+def gpu_hours(period: Period) -> tuple[Decimal, Decimal]:
+    """GPU hours that the fleets in force had in a period, and of these the ones that no usage had."""
+    capacity: Capacity = terms.in_force(KIND, parse)
+    had = sum((_gpu_hours(fleet, period) for fleet in capacity.fleets), Fraction(0))
+    idle = Charge.objects.filter(
+        subject__in=[subject(fleet) for fleet in capacity.fleets], commitment_status=IDLE, price_class=GPU_HOUR,
+        charge_date__gte=period.start, charge_date__lt=period.end,
+    )  # fmt: skip
+    return exactly(had), idle.aggregate(hours=Sum("consumed_quantity"))["hours"] or ZERO
+
+
 def _of_fleet(fleet: Fleet, period: Period) -> list[ModelCost]:
     rows = Charge.objects.filter(
         subject=subject(fleet), charge_date__gte=period.start, charge_date__lt=period.end, charge_category="Usage"

@@ -47,7 +47,7 @@ class Covering:
     ) -> tuple[Any, list[Entry], Decimal]:
         capacity = one.capacity
         assert capacity is not None
-        hours = share.steps if one.step == HOUR else hours_between(work.day, one.zone)
+        hours = one.hours(work.day) if one.step == HOUR else hours_between(work.day, one.zone)
         of_day = capacity.per_hour * hours
         demands = self._demands(one, work, rows)
         start, stop = one.start.timestamp(), one.stops.timestamp()

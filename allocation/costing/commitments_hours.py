@@ -7,10 +7,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from allocation import bucket_tiers
 from allocation.calc.amortisation import midnight
-from allocation.models import TierRule
-from finops.tokens import TOKEN_CLASSES, UNITS
-from ingest.facts import derive
+from allocation.calc.layers import REQUESTS
 from ingest.matching import matched_table
 
 _CALLS = ("gateway", "trace")  # layers whose facts are single calls
@@ -35,16 +34,10 @@ def hours_of(
     """
     if not key_ids:
         return {}
-    tiers = {rule.pk: (rule.tier, rule.estimated) for rule in TierRule.objects.all()}
-    units = {number: name for name, number in UNITS.items()}
     found: dict[Place, dict[int, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    table = matched_table(day, [])  # nothing is told apart by its match here
-    for key, rule, _, hour, _, requests, *tokens in derive.hours_of_day(day, key_ids, table):
-        for name, quantity in zip(("request", *TOKEN_CLASSES), (requests, *tokens), strict=True):
-            if quantity:
-                found[Place(key, *tiers[rule], name)][int(hour)] += Decimal(quantity)
-    for key, rule, _, hour, _, unit, quantity in derive.unit_hours_of_day(day, key_ids, table):
-        found[Place(key, *tiers[rule], units[unit])][int(hour)] += Decimal(quantity)
+    for row in bucket_tiers.hours(day, key_ids, matched_table(day, [])):  # nothing is told apart by its match here
+        name = "request" if row.name == REQUESTS else row.name
+        found[Place(row.key_id, row.tier, row.tier_estimated, name)][row.hour] += row.quantity
     midnights = {int(midnight(day, clock).timestamp()) // 3600 for clock in (_UTC, zone)}
     of_key: dict[int, set[int]] = defaultdict(set)
     for place, hours in found.items():

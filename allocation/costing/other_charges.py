@@ -82,7 +82,9 @@ def settle(days: set[date]) -> set[date]:  # noqa: ARG001
     for charge in waiting:
         if charge.digest not in asked:
             details = {"sha256": charge.digest, "entry": written[charge.code]}
-            approvals.propose(APPROVAL, subject(charge), details, live.loaded_by)
+            amount = worth(charge)
+            about = None if amount is None else approvals.Worth(amount, charge.currency)
+            approvals.propose(APPROVAL, subject(charge), details, live.loaded_by, worth=about)
     return set()
 
 

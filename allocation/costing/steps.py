@@ -6,9 +6,9 @@ from typing import Any
 
 from django.db import connection
 
-from allocation.costing import capacity, commitments, contracts, fx, invoices, other_charges, terms
+from allocation.costing import adjustments, capacity, commitments, contracts, fx, invoices, other_charges, terms
 from allocation.costing.work import Work
-from allocation.models import InvoiceResidual, TermsVersion
+from allocation.models import Adjustment, InvoiceResidual, TermsVersion
 from finops.models import FxRate, SiteMark
 from finops.periods import Period
 
@@ -17,7 +17,8 @@ AGREEMENTS: dict[str, terms.Parse] = {
     step.KIND: step.parse for step in (contracts, commitments, capacity, other_charges) if hasattr(step, "parse")
 }
 STEPS: tuple[Callable[[Work], Work], ...] = (
-    contracts.apply, commitments.apply, capacity.apply, other_charges.apply, invoices.apply, fx.apply,
+    contracts.apply, commitments.apply, capacity.apply, other_charges.apply, adjustments.apply, invoices.apply,
+    fx.apply,
 )  # fmt: skip
 SETTLES: tuple[Callable[[set[date]], set[date]], ...] = tuple(
     step.settle for step in (contracts, commitments, capacity, other_charges) if hasattr(step, "settle")
@@ -38,7 +39,12 @@ def settle(days: set[date]) -> set[date]:
 
 def in_force() -> bool:
     """Whether one usage key's charge may hang on another's: agreements, invoices, or roundings of currencies over a day."""
-    kinds = (TermsVersion.objects.filter(live=True), FxRate.objects, InvoiceResidual.objects)
+    kinds = (
+        TermsVersion.objects.filter(live=True, kind__in=AGREEMENTS),
+        FxRate.objects,
+        InvoiceResidual.objects,
+        Adjustment.objects,
+    )
     return any(kind.exists() for kind in kinds)
 
 

@@ -23,10 +23,11 @@ class TermsError(ValueError):
 
 
 @transaction.atomic
-def load(kind: str, document: Any, parse: Parse, *, actor: str) -> TermsVersion:
+def load(kind: str, document: Any, parse: Parse, *, actor: str, charged: bool = True) -> TermsVersion:
     """Make a document the version in force of its kind, and mark every day to be charged anew. Raises TermsError.
 
     The same content again is the version it was. ``parse`` (of the kind's calc module) refuses what cannot be used.
+    ``charged``: whether charges hang on it.
     """
     text = json.dumps(document, sort_keys=True, default=str)
     written = json.loads(text)
@@ -41,7 +42,10 @@ def load(kind: str, document: Any, parse: Parse, *, actor: str) -> TermsVersion:
         kind=kind, number=newest.number + 1 if newest else 1, content_hash=digest, document=written,
         loaded_by=actor[:150],
     )  # fmt: skip
-    audit.record(action=f"{kind}.load", actor=actor, subject=f"v{version.number}", details={"sha256": digest})
+    details = {"sha256": digest, "before": newest and f"v{newest.number} {newest.content_hash}"}
+    audit.record(action=f"{kind}.load", actor=actor, subject=f"v{version.number}", details=details)
+    if not charged:
+        return version
     SiteMark.objects.filter(name=CHARGED).delete()  # days without usage are charged from its beginning
     charge_anew()
     return version
@@ -51,6 +55,11 @@ def in_force(kind: str, parse: Parse) -> Any:
     """What ``parse`` makes of the live document of a kind; of an empty list where there is none."""
     live = TermsVersion.objects.filter(kind=kind, live=True).values_list("content_hash", flat=True).first()
     return _parsed(kind, live, parse)
+
+
+def of(kind: str, content_hash: str | None, parse: Parse) -> Any:
+    """What ``parse`` makes of the document with this content, in force or not; None: of an empty list."""
+    return _parsed(kind, content_hash, parse)
 
 
 @lru_cache(maxsize=16)  # by content: a version that is rolled back gives its number to the next one

@@ -1,9 +1,30 @@
 """Charges, who bears them, and what pages read."""
 
+from datetime import date
+
 from django.db import models
 
 from allocation.models.owners import AllocationRule, CostCentre, Team
+from allocation.models.periods import Correction
 from finops.domains import MoneyField, QuantityField, RateField
+
+
+class Charges(models.QuerySet["Charge"]):
+    """Rows of charge."""
+
+    def as_is(self, first: date, last: date) -> "Charges":
+        """What these days cost as far as is known now: what was charged of them, and what corrects it since."""
+        return self.filter(
+            models.Q(charge_date__range=(first, last), correction=None) | models.Q(corrects_date__range=(first, last))
+        )
+
+
+class RecordHash(models.Func):
+    """64 bits that tell rows apart by these columns; NULL equals NULL. Within a slice no two rows meet by chance."""
+
+    function = "hash_record_extended"
+    template = "%(function)s(ROW(%(expressions)s), 0)"
+    output_field = models.BigIntegerField()
 
 
 class Charge(models.Model):
@@ -11,7 +32,8 @@ class Charge(models.Model):
 
     For usage: one per date, usage key, tier, class, price, cause and agreement. For agreements (allocation.costing): what
     they cost that no call bears, under a usage key of their own layer. For lines of cost reports and bills (provenance
-    billed, no tier): what they state beyond the computed charges below them, in full where there are none. Unique by
+    billed, no tier): what they state beyond the computed charges below them, in full where there are none. For corrections
+    (allocation.close.corrections): the reversal or restatement of what somebody bore of a frozen day. Unique by
     charge_is_unique. Replaced with its slice in an open period, never changed in a closed one. Cost columns are NULL
     where unpriced.
     """
@@ -54,10 +76,12 @@ class Charge(models.Model):
         help_text="Used, Unused, Idle, Expired or Shortfall; empty: no commitment.",
     )
     owner = models.ForeignKey(
-        CostCentre, on_delete=models.PROTECT, null=True, related_name="+",
+        CostCentre, on_delete=models.PROTECT, null=True, db_constraint=False, db_index=False, related_name="+",
         help_text="Who bears it whatever the rules say; NULL: by the rules.",
     )  # fmt: skip
-    owner_team = models.ForeignKey(Team, on_delete=models.PROTECT, null=True, related_name="+")
+    owner_team = models.ForeignKey(
+        Team, on_delete=models.PROTECT, null=True, db_constraint=False, db_index=False, related_name="+"
+    )
     original_currency = models.CharField(
         max_length=3, blank=True, db_default="", help_text="Before conversion; empty: not converted."
     )
@@ -65,18 +89,49 @@ class Charge(models.Model):
     fx_rate = RateField(null=True, help_text="Units of billing_currency for one of original_currency.")
     fx_day = models.DateField(null=True, help_text="On which the rate was published; of a mean: the last of its days.")
     fx_source = models.TextField(blank=True, db_default="", help_text="Who published the rate.")
-    origin = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="parts")
+    origin = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, db_constraint=False, db_index=False, related_name="parts"
+    )
+    correction = models.ForeignKey(
+        Correction, on_delete=models.PROTECT, null=True, db_constraint=False, db_index=False, related_name="charges",
+        help_text="The posting against a frozen month that it belongs to; owner is then who bears it, NULL: nobody.",
+    )  # fmt: skip
+    corrects_centre = models.ForeignKey(
+        CostCentre, on_delete=models.PROTECT, null=True, db_constraint=False, db_index=False, related_name="+",
+        help_text="Whose cost is corrected; another one than owner below the limit of materiality.",
+    )  # fmt: skip
+    corrects_team = models.ForeignKey(
+        Team, on_delete=models.PROTECT, null=True, db_constraint=False, db_index=False, related_name="+"
+    )
+    corrects_date = models.DateField(null=True, help_text="The frozen day it corrects.")
+    reversal = models.BooleanField(default=False, db_default=False, help_text="Takes back what was posted before.")
+
+    objects = Charges.as_manager()
 
     class Meta:
         db_table = "charge"
-        indexes = [models.Index(fields=["charge_date", "usage_key_id"], name="charge_by_slice")]
+        indexes = [
+            *(
+                models.Index(fields=[name], name=f"charge_by_{name}", condition=models.Q(**{f"{name}__isnull": False}))
+                for name in ("owner", "origin", "correction")
+            ),
+            models.Index(
+                fields=["corrects_date"],
+                name="charge_by_corrected_day",
+                condition=models.Q(corrects_date__isnull=False),
+            ),
+        ]
+        # A hash for what tells charges of one slice apart: a key of two dozen texts was a third of what a day's charges cost.
         constraints = [
             models.UniqueConstraint(
-                fields=[
-                    "charge_date", "usage_key_id", "tier", "tier_estimated", "sku_id", "sku_price_id", "price_class",
-                    "charge_category", "charge_class", "billing_currency", "provenance", "scope", "cause", "subject",
-                    "commitment_id", "commitment_status", "owner", "owner_team", "original_currency", "origin",
-                ],
+                "charge_date",
+                "usage_key_id",
+                RecordHash(
+                    "tier", "tier_estimated", "sku_id", "sku_price_id", "price_class", "charge_category",
+                    "charge_class", "billing_currency", "provenance", "scope", "cause", "subject", "commitment_id",
+                    "commitment_status", "owner", "owner_team", "original_currency", "origin", "correction",
+                    "corrects_centre", "corrects_team", "reversal",
+                ),
                 nulls_distinct=False,
                 name="charge_is_unique",
             )
@@ -93,12 +148,16 @@ class AllocatedCost(models.Model):
     foreign keys in the database, which would be a third of what writing a day costs: ``verify`` finds orphans.
     """
 
-    charge = models.ForeignKey(Charge, on_delete=models.CASCADE, related_name="allocated", db_constraint=False)
+    charge = models.ForeignKey(
+        Charge, on_delete=models.CASCADE, related_name="allocated", db_constraint=False, db_index=False
+    )
     charge_date = models.DateField()
     part = models.SmallIntegerField(help_text="0, 1, ... in the order of the rule's targets.")
-    rule = models.ForeignKey(AllocationRule, on_delete=models.PROTECT, null=True, db_constraint=False)
-    cost_centre = models.ForeignKey(CostCentre, on_delete=models.PROTECT, null=True, db_constraint=False)
-    team = models.ForeignKey(Team, on_delete=models.PROTECT, null=True, db_constraint=False)
+    rule = models.ForeignKey(AllocationRule, on_delete=models.PROTECT, null=True, db_constraint=False, db_index=False)
+    cost_centre = models.ForeignKey(
+        CostCentre, on_delete=models.PROTECT, null=True, db_constraint=False, db_index=False
+    )
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, null=True, db_constraint=False, db_index=False)
     quantity = QuantityField()
     list_cost = MoneyField(null=True)
     contracted_cost = MoneyField(null=True)
@@ -115,6 +174,24 @@ class AllocatedCost(models.Model):
         return f"{self.charge_id}.{self.part} {self.effective_cost}"
 
 
+class AllocatedDay(models.Model):
+    """By which rules the charges of one day are allocated, and what came of it key by key. Unique by charge_date.
+
+    Written with the day's allocated_cost: where rules change, only the charges of the keys that they give to somebody else
+    are allocated anew.
+    """
+
+    charge_date = models.DateField(primary_key=True)
+    rules = models.IntegerField(help_text="Number of the version of the rules; 0: none was loaded.")
+    borne = models.JSONField(help_text="Usage key -> what the rules make of it, as a digest, and who bears its cost.")
+
+    class Meta:
+        db_table = "allocated_day"
+
+    def __str__(self) -> str:
+        return f"{self.charge_date} v{self.rules}"
+
+
 class CostDaily(models.Model):
     """What pages and API read: allocated cost of one day by its dimensions. Unique by all of them.
 
@@ -124,8 +201,10 @@ class CostDaily(models.Model):
     """
 
     charge_date = models.DateField()
-    cost_centre = models.ForeignKey(CostCentre, on_delete=models.PROTECT, null=True)
-    team = models.ForeignKey(Team, on_delete=models.PROTECT, null=True)
+    cost_centre = models.ForeignKey(
+        CostCentre, on_delete=models.PROTECT, null=True, db_constraint=False, db_index=False
+    )
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, null=True, db_constraint=False, db_index=False)
     provider = models.TextField()
     model = models.TextField()
     tier = models.CharField(max_length=10)
@@ -134,6 +213,13 @@ class CostDaily(models.Model):
     feature = models.TextField(blank=True)
     provenance = models.CharField(max_length=20)
     billing_currency = models.CharField(max_length=3)
+    basis = models.CharField(
+        max_length=12,
+        default="direct",
+        db_default="direct",
+        help_text="direct, idle (paid for and not used), correction (of a frozen month), shared, adjustment, variance.",
+    )
+    corrects_date = models.DateField(null=True, help_text="Of a correction: the frozen day that it corrects.")
     list_cost = MoneyField()
     contracted_cost = MoneyField()
     effective_cost = MoneyField()
@@ -147,12 +233,19 @@ class CostDaily(models.Model):
 
     class Meta:
         db_table = "cost_daily"
-        indexes = [models.Index(fields=["charge_date"], name="cost_daily_by_date")]
+        indexes = [
+            models.Index(fields=["charge_date"], name="cost_daily_by_date"),
+            models.Index(
+                fields=["corrects_date"],
+                name="cost_daily_by_corrected_day",
+                condition=models.Q(corrects_date__isnull=False),
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=[
                     "charge_date", "cost_centre", "team", "provider", "model", "tier", "tier_estimated",
-                    "environment", "feature", "provenance", "billing_currency",
+                    "environment", "feature", "provenance", "billing_currency", "basis", "corrects_date",
                 ],
                 nulls_distinct=False,
                 name="cost_daily_is_unique",
@@ -171,7 +264,9 @@ class QueryCostDaily(models.Model):
     """
 
     charge_date = models.DateField()
-    cost_centre = models.ForeignKey(CostCentre, on_delete=models.PROTECT, null=True)
+    cost_centre = models.ForeignKey(
+        CostCentre, on_delete=models.PROTECT, null=True, db_constraint=False, db_index=False
+    )
     provider = models.TextField()
     model = models.TextField()
     tier = models.CharField(max_length=10)

@@ -70,6 +70,47 @@ class UsageDailyUnit(CubeKey):
         return f"{self.charge_date} {self.usage_key_id} {self.unit}"
 
 
+class BucketSpread(models.Model):
+    """By what the buckets of one date and usage key were spread over tiers. Unique by both.
+
+    ``source``: observed (queries of the same key that a lower layer saw that day), reference (recorded lengths of requests)
+    or whole (its operation decides). Replaced with the key's slice of the cube.
+    """
+
+    pk = CompositePrimaryKey("charge_date", "usage_key_id")
+    charge_date = models.DateField()
+    usage_key_id = models.IntegerField()
+    source = models.CharField(max_length=10)
+    queries = models.BigIntegerField(help_text="Observed queries that it rests on; 0: none.")
+
+    class Meta:
+        db_table = "bucket_spread"
+
+    def __str__(self) -> str:
+        return f"{self.charge_date} {self.usage_key_id} {self.source}"
+
+
+class DayCalls(models.Model):
+    """What the calls of one day used, as Arrow tables: the distribution of cost per query follows new prices from here,
+    without a look at the facts. Unique by charge_date and part (whole queries of a large day).
+
+    Recomputed from the facts with the day's cube. ``stale``: costs changed since the distribution was made.
+    """
+
+    pk = CompositePrimaryKey("charge_date", "part")
+    charge_date = models.DateField()
+    part = models.SmallIntegerField()
+    begun = models.BinaryField(help_text="Calls of queries that begin this day (allocation.calc.query_costs.Calls).")
+    going_on = models.BinaryField(null=True, help_text="Calls of queries that began before; NULL: none.")
+    stale = models.BooleanField(default=True)
+
+    class Meta:
+        db_table = "day_calls"
+
+    def __str__(self) -> str:
+        return f"{self.charge_date} {self.part}"
+
+
 class Rating(CubeKey):
     """One cube row x one token class (or unit) at the price in force. Unique by the cube's key and the class.
 

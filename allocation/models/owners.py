@@ -5,11 +5,24 @@ from django.db import models
 
 
 class CostCentre(models.Model):
-    """One owner of cost in the books. Unique by code. Changed by people with an audit event; never deleted once used."""
+    """One owner of cost in the books. Unique by code. Changed by people with an audit event; never deleted once used.
+
+    What the document of cost centres in force says of it today (kept in step by allocation.attribution.cost_centres, which
+    also says what it was on any other day).
+    """
 
     code = models.CharField(max_length=60, unique=True)
     name = models.CharField(max_length=200, blank=True)
     currency = models.CharField(max_length=3, default="USD")
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="children")
+    gl_account = models.CharField(max_length=60, blank=True, db_default="", default="")
+    legal_entity = models.CharField(max_length=200, blank=True, db_default="", default="")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+",
+        help_text="Who answers for it; NULL: nobody is named, or there is no such user yet.",
+    )  # fmt: skip
+    valid_from = models.DateField(null=True)
+    valid_to = models.DateField(null=True, help_text="First day on which it no longer holds.")
 
     def __str__(self) -> str:
         return self.code
@@ -87,6 +100,7 @@ class AllocationRule(models.Model):
     valid_to = models.DateField(null=True, help_text="First day on which it no longer holds.")
     conditions = models.JSONField(help_text="The rule's `when`, as written.")
     targets = models.JSONField(help_text="The rule's `to`, as written.")
+    note = models.TextField(blank=True, db_default="", default="", help_text="Why it is so, in its author's words.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["version", "rule"], name="rule_is_unique_in_version")]

@@ -5,13 +5,15 @@ from django.db import models
 from finops.domains import MoneyField, QuantityField, RateField
 from finops.models import Approval
 
+WITHDRAWN = "withdrawn"
+
 
 class Invoice(models.Model):
     """One revision of one invoice of a provider for one billing period. Unique by issuer, number and revision.
 
     Derived from billed lines that carry its number (``source`` lines; a change of them is a new revision), or entered by
-    hand and then in force once another person has accepted ``approval``. Never changed; the highest revision in force
-    counts.
+    hand: by command at once, else in force once another person has accepted ``approval``. Never changed; the highest
+    revision in force counts. One that is withdrawn states nothing in its last revision (``content_hash`` WITHDRAWN).
     """
 
     class Source(models.TextChoices):
@@ -48,6 +50,11 @@ class Invoice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.issuer} {self.number} rev. {self.revision}"
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether this revision takes the invoice out of force."""
+        return self.content_hash == WITHDRAWN
 
 
 class InvoiceLine(models.Model):

@@ -1,6 +1,7 @@
 """Tier policies and the ways to a tier."""
 
 from django.db import models
+from django.db.models import CompositePrimaryKey
 
 from finops.focus import TIERS
 
@@ -48,3 +49,40 @@ class TierRule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tier} by {self.rule}: {self.condition}"
+
+
+class RuleDay(models.Model):
+    """How many queries that begin on one date one way to a tier decided. Unique by both; derived with the day's calls."""
+
+    pk = CompositePrimaryKey("charge_date", "tier_rule_id")
+    charge_date = models.DateField()
+    tier_rule_id = models.SmallIntegerField()
+    queries = models.BigIntegerField()
+
+    class Meta:
+        db_table = "rule_day"
+
+    def __str__(self) -> str:
+        return f"{self.charge_date} {self.tier_rule_id}"
+
+
+class TierDiff(models.Model):
+    """What a policy would do, or did, to the queries of some days. Unique by policy, days and whether it was done.
+
+    The latest one is kept: a later comparison of the same days replaces it.
+    """
+
+    policy = models.ForeignKey(TierPolicy, on_delete=models.CASCADE, related_name="diffs")
+    start = models.DateField()
+    end = models.DateField(help_text="The day after the last.")
+    made_at = models.DateTimeField(auto_now=True)
+    applied = models.BooleanField(help_text="The days were classified anew; otherwise it was only looked at.")
+    result = models.JSONField(help_text="allocation.reclassify.written: money as text.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["policy", "start", "end", "applied"], name="tier_diff_is_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.policy} {self.start} {self.end}"

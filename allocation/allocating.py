@@ -1,0 +1,183 @@
+"""Who bears the charges of a day: runs the rules over them and rebuilds what pages read."""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from django.db import connection
+
+from allocation import cube_store, day_calls, layer_changes, query_costs, rulebook
+from allocation.attribution import moves
+from allocation.calc import assign as assigning
+from allocation.calc.daily import COST_DAILY_COLUMNS, cost_daily
+from allocation.models import AllocatedCost, AllocatedDay, Basis, CostDaily
+from allocation.posting import OF_CHARGE, SCHEMA, Posting
+from allocation.rulebook import OfDay, Rulebook
+from finops.copying import copy_table, read_table
+
+Borne = dict[str, tuple[str, list[int | None]]]  # usage key -> digest of what rules make of it, ids of cost centres
+_AMOUNTS = ("consumed_quantity", *assigning.COSTS)
+_CHARGES = (
+    f"SELECT {', '.join(f'c.{name}' for name in OF_CHARGE.names)}, o.code, t.code FROM charge c "
+    "LEFT JOIN allocation_costcentre o ON o.id = c.owner_id LEFT JOIN allocation_team t ON t.id = c.owner_team_id "
+    "WHERE c.charge_date = '{day:%Y-%m-%d}' AND ({which}) ORDER BY c.id"
+)
+_FORGET = (
+    "DELETE FROM allocated_cost a USING charge c WHERE c.id = a.charge_id AND a.charge_date = %s AND c.charge_date = %s "
+    "AND c.usage_key_id = ANY(%s)"
+)
+_MANY = 0.5  # of a day's usage keys: when more of them go to others all of the day is written anew
+
+
+class _Parts(NamedTuple):
+    """Charges of a day with who bears them: their columns, parts, amounts over the parts."""
+
+    charge: pa.Table
+    parts: assigning.Parts
+    shared: dict[str, Any]
+
+
+def allocate_day(
+    day: date, dimensions: Mapping[int, Mapping[str, Any]], *, layered: bool, posting: Posting | None = None
+) -> None:
+    """Assign all charges of a day and rebuild its cost_daily. ``posting``: those of them that are still to be written."""
+    for model in (AllocatedCost, CostDaily, AllocatedDay):
+        model.objects.filter(charge_date=day)._raw_delete(using="default")
+    book = rulebook.holding_on(day)
+    seen, counts = book.on(day, dimensions), _counts(day, layered=layered)
+    charges = _read(day, "true")
+    if posting is not None:
+        posting.write()
+        charges = pa.concat_tables([charges, posting.table])
+    found = _shared(charges, seen)
+    _write_shares(day, book, found)
+    _write_daily(day, book, found, counts, seen)
+    now = borne(book, seen)
+    AllocatedDay.objects.create(charge_date=day, rules=book.number, borne=now)
+    moves.restore(day)
+
+
+def move_day(
+    day: date, was: Mapping[str, Any], dimensions: Mapping[int, Mapping[str, Any]], book: Rulebook, *, layered: bool
+) -> bool:
+    """Assign the charges of a day's usage keys anew that ``book`` gives to others than before, and nothing else.
+
+    ``was``: AllocatedDay.borne. Of cost_daily and query_cost_daily the rows of the cost centres that gain or lose are made
+    anew. False, and nothing done, where most of the day moves: allocate_day is faster then.
+    """
+    seen = book.on(day, dimensions)
+    now = borne(book, seen)
+    moved = {int(key) for key, found in now.items() if was[key][0] != found[0]}
+    if len(moved) > _MANY * len(now):
+        return False
+    if not moved:
+        return True
+    centres = {centre for key in map(str, moved) for found in (was, now) for centre in found[key][1]}
+    touched = {int(key) for key, (_, bearers) in now.items() if not centres.isdisjoint(bearers)}
+    found = _shared(_read(day, _bearing(touched, centres)), seen)
+    with connection.cursor() as cursor:
+        cursor.execute(_FORGET, [day, day, sorted(moved)])
+    _write_shares(day, book, _of_keys(found, moved))
+    of_them = CostDaily.objects.filter(charge_date=day).exclude(basis__in=Basis.values)
+    of_them.filter(cube_store.borne_by(centres))._raw_delete(using="default")
+    counts = [row for row in _counts(day, layered=layered) if row[0] in touched]
+    _write_daily(day, book, found, counts, seen, centres)
+    if not day_calls.are_stale(day):
+        query_costs.move(day, book, seen, centres)
+    AllocatedDay.objects.filter(charge_date=day).update(borne=now)
+    moves.outdated(day)
+    return True
+
+
+def borne(book: Rulebook, seen: OfDay) -> Borne:
+    """What a day's rows of cost and its counts say of who bears a usage key, and under which names pages show it."""
+    found: Borne = {}
+    for key, rule in seen.assignment.items():
+        targets, of = assigning.targets_of(rule), seen.dimensions[key]
+        said = [rule and book.rule_ids.get(rule.rule), [tuple(map(str, target)) for target in targets]]
+        shown = [of[name] for name in ("provider", "model_served", "model_requested", "environment", "feature")]
+        digest = hashlib.blake2b(repr([said, shown]).encode(), digest_size=8).hexdigest()
+        found[str(key)] = (digest, [book.cost_centres.get(target.cost_centre) for target in targets])
+    return found
+
+
+def _bearing(keys: Collection[int], centres: Collection[int | None]) -> str:
+    """Charges of these usage keys, and those that these cost centres bear whatever the rules say."""
+    owned = [centre for centre in centres if centre is not None]
+    which = f"c.usage_key_id = ANY('{{{','.join(map(str, sorted(keys)))}}}')"
+    which += f" OR c.owner_id = ANY('{{{','.join(map(str, sorted(owned)))}}}')"
+    return which + (" OR c.corrects_date IS NOT NULL" if None in centres else "")
+
+
+def _read(day: date, which: str) -> pa.Table:
+    return read_table(_CHARGES.format(day=day, which=which), SCHEMA)
+
+
+def _shared(charge: pa.Table, seen: OfDay) -> _Parts:
+    parts = assigning.parts(charge["usage_key_id"].to_pylist(), seen.assignment, _bearers(charge))
+    return _Parts(charge, parts, {name: assigning.shares(charge[name].combine_chunks(), parts) for name in _AMOUNTS})
+
+
+def _of_keys(found: _Parts, keys: Collection[int]) -> _Parts:
+    """Of the charges of some usage keys."""
+    of_charge = pc.is_in(found.charge["usage_key_id"], pa.array(sorted(keys), pa.int64()))
+    at = np.flatnonzero(of_charge.take(pa.array(found.parts.row)))
+    parts = found.parts
+    theirs = assigning.Parts(
+        parts.row[at], parts.part[at], [parts.rule[n] for n in at], [parts.cost_centre[n] for n in at],
+        [parts.team[n] for n in at], [parts.weight[n] for n in at],
+    )  # fmt: skip
+    return _Parts(found.charge, theirs, {name: column.take(pa.array(at)) for name, column in found.shared.items()})
+
+
+def _write_shares(day: date, book: Rulebook, found: _Parts) -> None:
+    parts, shared = found.parts, found.shared
+    bearers = {
+        "rule_id": [book.rule_ids.get(rule) for rule in parts.rule],
+        "cost_centre_id": [book.cost_centres.get(code) for code in parts.cost_centre],
+        "team_id": [book.teams.get(pair) for pair in zip(parts.cost_centre, parts.team, strict=True)],
+    }
+    allocated = {
+        "charge_id": found.charge["id"].take(pa.array(parts.row)),
+        "charge_date": pa.repeat(pa.scalar(day), len(parts.row)), "part": pa.array(parts.part),
+        **{name: pa.array(values, pa.int64()) for name, values in bearers.items()},
+        "quantity": shared["consumed_quantity"], **{name: shared[name] for name in assigning.COSTS},
+    }  # fmt: skip
+    copy_table("allocated_cost", list(allocated), pa.table(allocated))
+
+
+def _counts(day: date, *, layered: bool) -> list[tuple[Any, ...]]:
+    return [(*row[:3], *row[4:]) for row in layer_changes.counts_of_day(day, layered=layered)]
+
+
+def _write_daily(
+    day: date, book: Rulebook, found: _Parts, counts: Sequence[tuple[Any, ...]], seen: OfDay,
+    centres: Collection[int | None] | None = None,
+) -> None:  # fmt: skip
+    table = cost_daily(found.charge, found.parts, found.shared, counts, seen.assignment, seen.dimensions)
+    ids = pa.array([book.cost_centres.get(code) for code in table["cost_centre"].to_pylist()], pa.int64())
+    if centres is not None:
+        theirs = pc.is_in(ids, pa.array(sorted(centres, key=str), pa.int64()))
+        table, ids = table.filter(theirs), ids.filter(theirs)
+    teams = zip(table["cost_centre"].to_pylist(), table["team"].to_pylist(), strict=True)
+    columns = {
+        "charge_date": pa.repeat(pa.scalar(day), len(table)), "cost_centre_id": ids,
+        "team_id": pa.array([book.teams.get(pair) for pair in teams], pa.int64()),
+        **{name: table[name] for name in COST_DAILY_COLUMNS[2:]},
+    }  # fmt: skip
+    copy_table("cost_daily", list(columns), pa.table(columns))
+
+
+def _bearers(charge: pa.Table) -> list[tuple[str, str] | None] | None:
+    """Who bears a charge whatever the rules say: a declared owner; of a correction who bore it then, be it nobody."""
+    columns = [charge[name] for name in ("owner__code", "owner_team__code", "corrects_date")]
+    if all(column.null_count == len(column) for column in columns):
+        return None
+    return [
+        (code or "", team or "") if code or corrects is not None else None
+        for code, team, corrects in zip(*(column.to_pylist() for column in columns), strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Whose cost it is: splits of shared cost, rate cards, adjustments, and what the rules leave open."""

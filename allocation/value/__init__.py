@@ -1,0 +1,1 @@
+"""What cost is worth and why it changes: bridge, tiers, outcomes, assumptions."""
