@@ -9,9 +9,10 @@ from typing import Any
 
 from openpyxl.cell import WriteOnlyCell
 
+from finops.formulas import guarded
+
 EXACT_INT = 2**53  # beyond, a spreadsheet changes whole numbers without a word: they become text
 TEXT_MAX = 32_767
-_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the full-width ones are read as ASCII by some spreadsheets
 _ILLEGAL = dict.fromkeys([*range(9), 11, 12, *range(14, 32), *range(0x7F, 0xA0), 0xFFFE, 0xFFFF])
 _ILLEGAL |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
@@ -52,7 +53,7 @@ def csv_field(value: Any) -> str:
     text = clean(_text(value))
     if not isinstance(value, str):
         return text
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return guarded(text)
 
 
 def _number(value: Any) -> str | None:

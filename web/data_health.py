@@ -9,6 +9,7 @@ import pandas as pd
 from django.conf import settings
 
 from allocation import selectors
+from allocation.failed_days import failed_days
 from allocation.layer_selectors import SeveralSources, layer_matches, several_sources
 from allocation.scope import EVERYTHING
 from allocation.selectors import CostQuery
@@ -55,6 +56,7 @@ class Facts:
     dropped_tags: list[dict[str, Any]]
     runs: dict[date, dict[str, int]]
     behind: Behind
+    failed: list[tuple[date, str]]  # days that cannot be charged, and why
     matches: pd.DataFrame  # of layers; see allocation.layer_selectors
     several: list[SeveralSources]
 
@@ -112,6 +114,7 @@ def read(now: datetime, month: str = "", currency: str = "") -> Facts:
         dropped_tags=health_selectors.noted_since("dropped_tags", since),
         runs=health_selectors.run_days(now - timedelta(days=RUN_DAYS)),
         behind=health_selectors.behind(),
+        failed=failed_days(),
         matches=layer_matches(EVERYTHING, period),
         several=several_sources(EVERYTHING, period, currency),
     )  # fmt: skip

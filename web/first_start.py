@@ -5,7 +5,7 @@ import secrets
 from django.core.management import call_command
 from django.db import transaction
 
-from allocation import policies
+from allocation import assumptions, policies
 from allocation.models import Grant
 from finops import audit, broker
 from finops.models import User
@@ -20,6 +20,7 @@ def prepare(actor: str) -> str:
     if not PriceBookVersion.objects.filter(live=True).exists():
         load_builtin(actor=actor)
     policies.load_default(actor=actor)
+    assumptions.load_default()
     return first_admin(actor)
 
 

@@ -15,6 +15,7 @@ from allocation.costing.capacity import CO2, ENERGY, IDLE
 from allocation.costing.capacity_selectors import ModelCost
 from allocation.models import Charge
 from finops.models import FxRate
+from finops.money import money, round_to_minor
 from finops.periods import Period
 
 ZERO = Decimal(0)
@@ -42,6 +43,24 @@ class FleetMonth(NamedTuple):
     def load(self) -> Decimal | None:
         """Share of the GPU-hours that usage has had."""
         return self.models[0].load if self.models else ZERO if self.charged else None
+
+    @property
+    def parts(self) -> dict[str, Decimal]:
+        """Used, idle and written off in the smallest unit of the currency, so that they add up to what is shown as charged."""
+        idle, written_off, *used = self._in_units()
+        return {"used": sum(used, ZERO), "idle": idle, "written_off": written_off}
+
+    @property
+    def models_used(self) -> list[tuple[ModelCost, Decimal]]:
+        """Each model with what it used, in units that add up to what is shown as used where models used it all."""
+        return list(zip(self.models, self._in_units()[3:], strict=True))
+
+    def _in_units(self) -> list[Decimal]:
+        """Idle, written off, used by no model, used by each model; rounded together."""
+        of_models = [one.used for one in self.models]
+        parts = [self.idle, self.written_off, self.used - sum(of_models, ZERO), *of_models]
+        found: list[Decimal] = round_to_minor(money(parts), self.currency).to_pylist()
+        return found
 
 
 class Entry(NamedTuple):

@@ -5,6 +5,7 @@ Minus is U+2212; thousands are k/M/B with one decimal in cards and exact in tabl
 
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
 
 from finops.money import minor_digits
 
@@ -16,6 +17,7 @@ SYMBOLS = {
     "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CNY": "CN¥", "INR": "₹", "KRW": "₩", "CAD": "CA$", "AUD": "A$",
     "NZD": "NZ$", "HKD": "HK$", "SGD": "S$", "BRL": "R$", "MXN": "MX$", "ILS": "₪", "VND": "₫", "TRY": "₺", "PLN": "zł",
 }  # fmt: skip
+_NEXT_TO_NOTHING = Decimal("0.000001")  # below it an amount is what roundings of shares leave
 _UNITS = ((Decimal(10) ** 9, "B"), (Decimal(10) ** 6, "M"), (Decimal(10) ** 3, "k"))
 
 
@@ -25,17 +27,25 @@ def symbol(currency: str) -> str:
 
 
 def money(amount: Decimal, currency: str) -> str:
-    """Exact to the minor unit: ``$371,204.18``; what would round to nothing keeps two significant digits."""
+    """Exact to the minor unit: ``$371,204.18``; what would round to nothing keeps two significant digits, or says that it
+    is next to nothing.
+    """
     if 0 < abs(amount) < Decimal("0.005"):
-        return unit_cost(amount, currency)
+        return _small(amount, currency)
     return _signed(symbol(currency), _fixed(amount, minor_digits(currency)))
 
 
 def money_short(amount: Decimal, currency: str) -> str:
     """For cards: ``$371.2k``, ``$41.20``; below a cent as a unit cost."""
     if 0 < abs(amount) < Decimal("0.01"):
-        return unit_cost(amount, currency)
+        return _small(amount, currency)
     return _signed(symbol(currency), _short(amount, minor_digits(currency)))
+
+
+def _small(amount: Decimal, currency: str) -> str:
+    if abs(amount) >= _NEXT_TO_NOTHING:
+        return unit_cost(amount, currency)
+    return f"{'<' if amount > 0 else f'>{MINUS}'}{symbol(currency)}{_NEXT_TO_NOTHING:f}"
 
 
 def unit_cost(amount: Decimal | None, currency: str) -> str:
@@ -80,6 +90,15 @@ def change(now: Decimal, before: Decimal) -> str:
     shown = ratio.quantize(Decimal(1) if abs(ratio) >= 10 else Decimal("0.1"), ROUND_HALF_EVEN)
     text = str(abs(shown))
     return f"{'+' if shown > 0 else MINUS if shown < 0 else ''}{text}{THIN}%"
+
+
+def times(ratio: Fraction | Decimal | None) -> str:
+    """A factor with a cross behind it, as ``4.40``, ``22.0``, ``0.10`` or ``0.00321``; a dash where there is none."""
+    if ratio is None:
+        return NONE
+    value = Decimal(ratio.numerator) / Decimal(ratio.denominator) if isinstance(ratio, Fraction) else ratio
+    digits = min(max(2 - value.adjusted(), 0), 2 if value >= Decimal("0.1") else 6) if value else 2
+    return f"{_fixed(value, digits)}{TIMES}"
 
 
 def count(number: int) -> str:

@@ -1,19 +1,20 @@
 """URLs. Everything needs a log-in unless the view says otherwise (LoginRequiredMiddleware)."""
 
-from django.contrib.auth import views as auth
 from django.urls import include, path
 
-from web import views
+from web import export_links, views
+from web.pages import log_in
 
 urlpatterns = [
     path("", views.home, name="home"),
-    path(
-        "login/", auth.LoginView.as_view(template_name="web/login.html", redirect_authenticated_user=True), name="login"
-    ),
-    path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path("login/", log_in.LogIn.as_view(), name="login"),
+    path("login/sso/", log_in.begin, name="sso-login"),
+    path("login/sso/callback/", log_in.callback, name="sso-callback"),
+    path("logout/", log_in.LogOut.as_view(), name="logout"),
     path("overview/", views.dashboard, name="overview"),
     path("overview/cost-centres.csv", views.cost_centres_csv, name="overview-cost-centres-csv"),
     path("dash/<path:path>", views.dashboard, name="dash"),
+    path("exports/files/<str:link>", export_links.download, name="export-file"),
     path("", include("web.pages.urls")),
     path("", include("web.api.urls")),
     path("", include("web.api.otlp")),

@@ -61,7 +61,9 @@ def _lines(body: bytes) -> list[bytes]:
 
 def _document(body: bytes) -> list[Any]:
     try:
-        found = load_json(body)
+        found = load_json(
+            body.replace(b"\0", rb"\u0000")
+        )  # then who reads the record refuses it, and its neighbours are kept
     except Rejected as rejected:
         lines = _lines(body)
         if len(lines) > 1 and isinstance(_line(lines[0]), dict):

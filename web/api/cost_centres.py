@@ -1,14 +1,16 @@
-"""GET /api/v1/cost-centres and /api/v1/teams: those whose cost the user may see."""
+"""GET /api/v1/cost-centres and /api/v1/teams: those whose cost the user may see, as they are today."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from allocation import statement_selectors
+from allocation.attribution import cost_centres
 from allocation.scope import scope_of
 from web.api import cursors
 from web.api.page_docs import LIMIT_AND_CURSOR
@@ -25,6 +27,13 @@ _COST_CENTRE: dict[str, Any] = {
     "code": serializers.CharField(),
     "name": serializers.CharField(allow_blank=True),
     "currency": serializers.CharField(help_text="ISO 4217: in which it is charged."),
+    "parent": serializers.CharField(allow_null=True, help_text="Code of the cost centre above it."),
+    "gl_account": serializers.CharField(allow_blank=True),
+    "legal_entity": serializers.CharField(allow_blank=True),
+    "owner": serializers.CharField(allow_null=True, help_text="User name of who answers for it."),
+    "valid_from": serializers.DateField(allow_null=True),
+    "valid_to": serializers.DateField(allow_null=True, help_text="First day on which it no longer holds."),
+    "charging": serializers.ChoiceField(["showback", "chargeback"], help_text="Today; showback is for information."),
 }
 
 
@@ -42,10 +51,17 @@ class CostCentresView(Resource):
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         """The cost centres you may see, by code."""
+        today = timezone.now().date()
+        tree = cost_centres.on(today)
         rows = [
-            {"code": row.code, "name": row.name, "currency": row.currency}
+            {
+                "code": row.code, "name": row.name, "currency": row.currency, "parent": row.parent and row.parent.code,
+                "gl_account": row.gl_account, "legal_entity": row.legal_entity,
+                "owner": row.owner and row.owner.get_username(), "valid_from": row.valid_from, "valid_to": row.valid_to,
+                "charging": tree[row.code].charging_on(today) if row.code in tree else "chargeback",
+            }
             for row in statement_selectors.cost_centres(scope_of(request.user))
-        ]
+        ]  # fmt: skip
         return _page(request, rows, "code")
 
 

@@ -6,9 +6,10 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import serializers
 
+from allocation.calc.closing import ORDER
 from allocation.selectors import FILTERS
 from finops.focus import COST_COLUMNS
-from web.api.cost_request import DAYS_MAX, DIMENSIONS_MAX, GRANULARITIES
+from web.api.cost_request import DAYS_MAX, DIMENSIONS_MAX, GRANULARITIES, VIEWS
 from web.api.page_docs import LIMIT_AND_CURSOR
 
 _PRINTABLE = "^[ -~]{0,200}$"
@@ -47,7 +48,9 @@ _ROW: dict[str, Any] = {
     "Queries": _count(),
     "x_EstimatedQueries": _count("Queries whose tier is an estimate."),
     "x_Tokens": _signed(),
-    "x_UnpricedTokens": _count("Tokens without a price: in no cost column."),
+    "x_UnpricedTokens": _signed(
+        "Tokens without a price: in no cost column. Negative where a correction takes some back."
+    ),
     "x_UnpricedEstimate": _amount("What they would cost at a proxy price; in no total."),
     "x_Provenance": serializers.CharField(
         help_text="Where the figure comes from, comma separated where from several: billed, provider-reported, "
@@ -61,7 +64,7 @@ _TOTALS = inline_serializer(
         "BillingCurrency": serializers.CharField(),
         "Previous": _amount(required=False),
         "unallocated": _amount("Part of the total that no rule gives to anybody."),
-        "unpriced": inline_serializer("Unpriced", {"tokens": _count(), "estimate": _amount("In no total.")}),
+        "unpriced": inline_serializer("Unpriced", {"tokens": _signed(), "estimate": _amount("In no total.")}),
         "Requests": _signed(),
         "Queries": _count(),
         "x_Tokens": _signed(),
@@ -75,7 +78,7 @@ COST_PAGE = inline_serializer(
         "next": serializers.CharField(allow_null=True, help_text="The next page's `cursor`; null on the last page."),
         "as_of": serializers.DateTimeField(allow_null=True, help_text="End of the last import that the figures know."),
         "pending_days": serializers.IntegerField(help_text="Days with news that are not yet in the figures."),
-        "period_state": serializers.ChoiceField(["open", "closing", "closed"]),
+        "period_state": serializers.ChoiceField(ORDER),
         "currencies": serializers.ListField(
             child=serializers.CharField(), help_text="Currencies with cost in the period; totals never mix them."
         ),
@@ -116,6 +119,13 @@ PARAMETERS = [
         "days just before). Groups that had cost only then appear with 0. Days are compared by their place in the "
         "period; those of a longer period before count on the last day.",
         enum=("previous",),
+    ),
+    _text(
+        "view",
+        "Of months that are closed: `as-was`, what was charged then (the default), or `as-is`, what they cost as far as is "
+        "known now: with the corrections that later months bear, without those that they bear themselves. Calls are counted "
+        "as they were.",
+        enum=VIEWS,
     ),
     *(
         _text(

@@ -13,6 +13,7 @@ from finops.focus import COST_COLUMNS
 from finops.periods import YEARS, Period, PeriodError
 
 GRANULARITIES = ("total", "month", "day")
+VIEWS = ("as-was", "as-is")  # as it was charged, or with what was posted against these days since
 TIME_COLUMN = {"day": "ChargeDate", "month": "BillingPeriodStart"}
 DIMENSIONS_MAX, DAYS_MAX, VALUES_MAX, LENGTH_MAX = 4, 400, 100, 200
 
@@ -28,6 +29,7 @@ class CostRequest:
     currency: str
     filters: dict[str, tuple[str, ...]]
     compare: bool
+    restated: bool
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -38,7 +40,7 @@ class CostRequest:
         """The read of one period: by day where the answer needs days, always by provenance."""
         day = ("ChargeDate",) if self.granularity != "total" else ()
         provenance = () if "x_Provenance" in self.dimensions else ("x_Provenance",)
-        return CostQuery(period, (*day, *self.dimensions, *provenance), self.filters, self.currency)
+        return CostQuery(period, (*day, *self.dimensions, *provenance), self.filters, self.currency, self.restated)
 
     def before(self) -> Period:
         """Whole months are compared with as many months before, other periods with as many days."""
@@ -59,6 +61,7 @@ def parse(given: QueryDict) -> CostRequest:
         currency=_currency(given.get("currency", settings.REPORT_CURRENCY)),
         filters={name: _values(given, f"filter[{name}]") for name in FILTERS if f"filter[{name}]" in given},
         compare=_one_of(given, "compare", ("", "previous")) == "previous",
+        restated=_one_of(given, "view", VIEWS) == "as-is",
     )
 
 

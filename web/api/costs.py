@@ -19,7 +19,7 @@ from web.api.problems import answers
 from web.api.resource import Resource
 
 _NAMES = (
-    "month", "start", "end", "group_by", "granularity", "column", "currency", "compare", "limit", "cursor",
+    "month", "start", "end", "group_by", "granularity", "column", "currency", "compare", "view", "limit", "cursor",
     *(f"filter[{name}]" for name in selectors.FILTERS),
 )  # fmt: skip
 
@@ -94,7 +94,7 @@ def _row(row: dict[str, Any], asked: CostRequest) -> dict[str, str | None]:
 
 
 def _totals(scope: Scope, asked: CostRequest, table: pa.Table) -> dict[str, Any]:
-    by_owner = selectors.CostQuery(asked.period, ("x_CostCentre",), asked.filters, asked.currency)
+    by_owner = selectors.CostQuery(asked.period, ("x_CostCentre",), asked.filters, asked.currency, asked.restated)
     owners = selectors.costs(scope, by_owner)
     unallocated = [
         cost for owner, cost in zip(owners["x_CostCentre"], owners[asked.column], strict=True) if owner is None

@@ -4,7 +4,8 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from rest_framework.exceptions import ValidationError
@@ -12,6 +13,7 @@ from rest_framework.request import Request
 
 LIMIT, LIMIT_MAX = 200, 1000
 Place = list[str | int | None]
+RowT = TypeVar("RowT")
 
 
 def limit_of(request: Request) -> int:
@@ -47,6 +49,25 @@ def place_of(request: Request, kinds: Sequence[type]) -> Place | None:
         if isinstance(value, int) and not 0 <= value < 2**63:
             raise wrong
     return place
+
+
+def page(
+    request: Request, rows: Sequence[RowT], key: Callable[[RowT], Sequence[str | int | None]], kinds: Sequence[type]
+) -> tuple[Sequence[RowT], str | None]:
+    """Of a list that was made whole: the page that is asked for and the next one's cursor. Raises ValidationError.
+
+    ``rows`` in the order of their ``key``, which no two share; None in it is the empty text.
+    """
+    limit, place = limit_of(request), place_of(request, kinds)
+    if place is not None:
+        before = _comparable(place)
+        rows = [row for row in rows if _comparable(key(row)) > before]
+    cursor = written(request, key(rows[limit - 1])) if len(rows) > limit else None
+    return rows[:limit], cursor
+
+
+def _comparable(place: Sequence[str | int | None]) -> tuple[Any, ...]:
+    return tuple("" if value is None else value for value in place)
 
 
 def link(request: Request, cursor: str | None) -> dict[str, str]:

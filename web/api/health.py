@@ -49,6 +49,9 @@ _UNPRICED = {
 _BEHIND = {
     "slices": serializers.IntegerField(), "days": serializers.IntegerField(),
     "oldest": serializers.DateTimeField(allow_null=True),
+    "failed": _page(
+        "FailedDay", {"day": serializers.DateField(), "reason": serializers.CharField()}, many=True
+    ),
 }  # fmt: skip
 _RUNS = {
     "day": serializers.DateField(), "states": serializers.DictField(child=serializers.IntegerField()),
@@ -152,5 +155,6 @@ def _told(facts: data_health.Facts) -> dict[str, Any]:
         "unallocated": f"{facts.unallocated:.12f}", "unknown_fields": facts.unknown_fields,
         "dropped_tags": facts.dropped_tags,
         "runs": [{"day": day, "states": states} for day, states in sorted(facts.runs.items())],
-        "recomputing": facts.behind._asdict(),
+        "recomputing": facts.behind._asdict()
+        | {"failed": [{"day": day, "reason": why} for day, why in facts.failed]},
     }  # fmt: skip

@@ -17,7 +17,7 @@ from web.api import cursors
 from web.api.approvals import ApprovalOut, described
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import Proposes
-from web.api.posting import PARAMETER, once
+from web.api.posting import PARAMETER, Conflict, once
 from web.api.problems import answers
 from web.api.resource import Resource
 
@@ -136,6 +136,12 @@ class InvoicesView(Resource):
         return Response(described(asked), status=202)
 
 
+class Withdrawal(serializers.Serializer[Any]):
+    """Why an invoice is withdrawn."""
+
+    reason = serializers.CharField(max_length=2_000)
+
+
 class InvoiceView(Resource):
     """One revision of one invoice."""
 
@@ -158,6 +164,34 @@ class InvoiceView(Resource):
         cursor = cursors.written(request, [found[limit - 1].position]) if len(found) > limit else None
         body = _invoice(invoice) | {"lines": [_line(line) for line in found[:limit]], "next": cursor}
         return Response(body, headers=cursors.link(request, cursor))
+
+
+class WithdrawalView(Resource):
+    """The withdrawal of an invoice."""
+
+    permission_classes = [Proposes]
+
+    @extend_schema(
+        operation_id="invoices_withdraw", tags=["reconciliation"], summary="Propose to withdraw an invoice",
+        parameters=[PARAMETER], request=Withdrawal,
+        responses={202: ApprovalOut, **answers(400, 401, 403, 404, 409, 413, 415, 422)},
+    )  # fmt: skip
+    @once
+    def post(self, request: Request, number: int) -> Response:
+        """Once another person of finance accepts it, the invoice's next revision states nothing; only of one by hand."""
+        cursors.known_only(request, ())
+        invoice = Invoice.objects.filter(pk=number).first()
+        if invoice is None:
+            raise NotFound("There is no such invoice.")
+        said = Withdrawal(data=request.data)
+        said.is_valid(raise_exception=True)
+        try:
+            asked = reconciliation_invoices.propose_withdrawal(
+                invoice.issuer, invoice.number, by=request.user.get_username(), reason=said.validated_data["reason"]
+            )
+        except InvoiceError as wrong:
+            raise Conflict(f"{wrong}.") from None
+        return Response(described(asked), status=202)
 
 
 def month_of(request: Request) -> Period | None:

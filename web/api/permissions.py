@@ -7,6 +7,9 @@ from rest_framework.request import Request
 
 from allocation.models import Grant
 from allocation.scope import ROLES_THAT_SEE_ALL, roles_of
+from allocation.value.agent_runaways import DECIDERS
+from forecasting.watch_alerts import ANSWERERS, CAPPERS
+from web.audit_log import READ_AUDIT
 from web.models import ApiToken
 
 if TYPE_CHECKING:  # the settings name this module, and the views read the settings
@@ -61,37 +64,148 @@ class SeesEverything(WithinTokenScope):
         return bool(roles_of(request.user) & ROLES_THAT_SEE_ALL)
 
 
-class Administers(SeesEverything):
-    """Those who see everything may read; an admin may change (CONTRACTS 7: sources and credentials)."""
+class ChangedBy(SeesEverything):
+    """Those who see everything may read; a subclass names the roles that may change."""
+
+    roles: frozenset[str] = frozenset()
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        """By the grants of the user, read afresh."""
+        if not super().has_permission(request, view):
+            return False
+        return request.method in SAFE_METHODS or bool(roles_of(request.user) & self.roles)
+
+
+class WrittenBy(WithinTokenScope):
+    """Everybody reads what is in their scope; a subclass names the roles that may change."""
+
+    roles: frozenset[str] = frozenset()
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        """By the grants of the user, read afresh."""
+        if not super().has_permission(request, view):
+            self.message = super().message
+            return False
+        return request.method in SAFE_METHODS or bool(roles_of(request.user) & self.roles)
+
+
+class ProposesBudgets(WrittenBy):
+    """Owners propose for their own cost centres, finance for all."""
+
+    message = "Proposing a budget needs the role owner (of the cost centre) or finance."
+    roles = frozenset({Grant.Role.OWNER, Grant.Role.FINANCE})
+
+
+class AnswersForBenefits(WrittenBy):
+    """Owners attest for their own cost centres, finance for all."""
+
+    message = "Attesting a benefit needs the role owner (of the cost centre) or finance."
+    roles = frozenset({Grant.Role.OWNER, Grant.Role.FINANCE})
+
+
+class ProposesAssumptions(WrittenBy):
+    """Everybody reads what figures rest on; analyst and finance propose."""
+
+    message = "Proposing assumptions needs the role analyst or finance."
+    roles = frozenset({Grant.Role.ANALYST, Grant.Role.FINANCE})
+
+
+class ProposesCalendar(WrittenBy):
+    """Everybody reads what forecasts know of; analyst and finance propose."""
+
+    message = "Proposing calendar events needs the role analyst or finance."
+    roles = frozenset({Grant.Role.ANALYST, Grant.Role.FINANCE})
+
+
+class WritesOutcomes(WrittenBy):
+    """An analyst or finance writes (CONTRACTS 7: outcomes)."""
+
+    message = "Writing outcomes, benchmark runs and benefits needs the role analyst or finance."
+    roles = frozenset({Grant.Role.ANALYST, Grant.Role.FINANCE})
+
+
+class DecidesRunaways(WrittenBy):
+    """Analysts and finance decide on all runaways, owners on their own."""
+
+    message = "Deciding on a runaway needs the role analyst, finance or owner of its cost centre."
+    roles = DECIDERS
+
+
+class JudgesAnomalies(WrittenBy):
+    """Analysts and finance say what any anomaly is, owners of their cost centre's (forecasting.anomalies_gate)."""
+
+    message = "Saying what an anomaly is needs the role analyst, finance or owner of its cost centre."
+    roles = frozenset({Grant.Role.ANALYST, Grant.Role.FINANCE, Grant.Role.OWNER})
+
+
+class AnswersAlerts(WrittenBy):
+    """Analysts and finance answer and silence all alerts, owners their own."""
+
+    message = "Answering alerts needs the role analyst, finance or owner of the cost centre."
+    roles = ANSWERERS
+
+
+class CapsQueries(WrittenBy):
+    """Analysts and finance say what a query may cost."""
+
+    message = "Capping what a query costs needs the role analyst or finance."
+    roles = CAPPERS
+
+
+class ReadsAudit(WithinTokenScope):
+    """Finance, admin and auditor (CONTRACTS 7: audit)."""
+
+    message = "This needs the role finance, admin or auditor."
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        """By the grants of the user, read afresh."""
+        if not super().has_permission(request, view):
+            self.message = super().message
+            return False
+        return bool(roles_of(request.user) & READ_AUDIT)
+
+
+class Administers(ChangedBy):
+    """An admin may change (CONTRACTS 7: sources and credentials)."""
 
     message = "Reading this needs the role analyst, finance, admin or auditor; changing it, admin."
-
-    def has_permission(self, request: Request, view: "APIView") -> bool:
-        """By the grants of the user, read afresh."""
-        if not super().has_permission(request, view):
-            return False
-        return request.method in SAFE_METHODS or Grant.Role.ADMIN in roles_of(request.user)
+    roles = frozenset({Grant.Role.ADMIN})
 
 
-class Proposes(SeesEverything):
-    """Those who see everything may read; an analyst or finance may propose (CONTRACTS 7: prices, agreements, invoices)."""
+class Proposes(ChangedBy):
+    """An analyst or finance may propose (CONTRACTS 7: prices, agreements, invoices)."""
 
     message = "Reading this needs the role analyst, finance, admin or auditor; proposing, analyst or finance."
-
-    def has_permission(self, request: Request, view: "APIView") -> bool:
-        """By the grants of the user, read afresh."""
-        if not super().has_permission(request, view):
-            return False
-        return request.method in SAFE_METHODS or bool(roles_of(request.user) & {Grant.Role.ANALYST, Grant.Role.FINANCE})
+    roles = frozenset({Grant.Role.ANALYST, Grant.Role.FINANCE})
 
 
-class Approves(SeesEverything):
-    """Those who see everything may read; finance decides, and never on what it prepared itself (finops.approvals)."""
+class WritesScenarios(ChangedBy):
+    """Scenarios are of all cost: those who see it read what is shared, analyst and finance write (CONTRACTS 7: scenarios)."""
+
+    message = "Reading this needs the role analyst, finance, admin or auditor; saving and running scenarios, analyst or finance."
+    roles = frozenset({Grant.Role.ANALYST, Grant.Role.FINANCE})
+
+
+class Approves(ChangedBy):
+    """Finance decides, and never on what it prepared itself (finops.approvals)."""
 
     message = "Reading this needs the role analyst, finance, admin or auditor; deciding, finance."
+    roles = frozenset({Grant.Role.FINANCE})
+
+
+class KeepsBooks(ChangedBy):
+    """Analyst, finance and auditor read; finance prepares and approves another's (CONTRACTS 7: periods, journal)."""
+
+    message = "Reading this needs the role analyst, finance or auditor; changing it, finance."
+    roles = frozenset({Grant.Role.FINANCE})
+    readers = frozenset({Grant.Role.ANALYST, Grant.Role.FINANCE, Grant.Role.AUDITOR})
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         """By the grants of the user, read afresh."""
-        if not super().has_permission(request, view):
-            return False
-        return request.method in SAFE_METHODS or Grant.Role.FINANCE in roles_of(request.user)
+        return super().has_permission(request, view) and bool(roles_of(request.user) & self.readers)
+
+
+class Prepares(KeepsBooks):
+    """Finance prepares, and another of finance decides (CONTRACTS 7: adjustments)."""
+
+    message = "Reading this needs the role analyst, finance or auditor; preparing it, finance."

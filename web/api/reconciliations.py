@@ -16,6 +16,7 @@ from web.api import cursors
 from web.api.invoices import MONTH, month_of, number
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import Approves
+from web.api.posting import PARAMETER, once
 from web.api.problems import answers
 from web.api.resource import Resource
 
@@ -153,11 +154,13 @@ class ReconciliationLineView(Resource):
 
     @extend_schema(
         operation_id="reconciliation_lines_change", tags=["reconciliation"], summary="Set owner and note of a line",
-        request=Remark,
+        parameters=[PARAMETER], request=Remark,
         responses={
-            200: inline_serializer("ChangedReconciliationLine", {**_LINE}), **answers(400, 401, 403, 404, 415),
+            200: inline_serializer("ChangedReconciliationLine", {**_LINE}),
+            **answers(400, 401, 403, 404, 409, 413, 415, 422),
         },
     )  # fmt: skip
+    @once
     def patch(self, request: Request, run: int, line: int) -> Response:
         """They go over to the same place of the next run of the month."""
         cursors.known_only(request, ())

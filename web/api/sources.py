@@ -100,9 +100,10 @@ class SourceView(Resource):
         return Response(described(_status(name)))
 
     @extend_schema(
-        operation_id="sources_change", tags=["sources"], summary="Change a source", parameters=[_NAME],
-        request=ChangedSource, responses={200: SOURCE, **answers(400, 401, 403, 404, 415)},
+        operation_id="sources_change", tags=["sources"], summary="Change a source", parameters=[_NAME, PARAMETER],
+        request=ChangedSource, responses={200: SOURCE, **answers(400, 401, 403, 404, 409, 413, 415, 422)},
     )  # fmt: skip
+    @once
     @sensitive_variables("said")
     def patch(self, request: Request, name: str) -> Response:
         """Enable or disable it, replace its key, change how often it is pulled."""

@@ -19,6 +19,7 @@ from django.utils.safestring import mark_safe
 from flask import Flask
 
 from allocation.scope import scope_of
+from web import styles
 from web.dashboards import blocks, overview
 
 PREFIX = "/dash/"
@@ -96,7 +97,7 @@ def respond(request: HttpRequest, path: str = "") -> HttpResponse:
     for name, value in status[1]:
         if name.lower() not in _HOP_BY_HOP:
             response[name] = value
-    return response
+    return styles.of_dashboards(response)
 
 
 _app = build()

@@ -15,7 +15,8 @@ import plotly.graph_objects as go
 
 from finops.focus import TIERS
 from web import formats
-from web.dashboards.frames import Quantiles, binned, tier_rank
+from web.dashboards.frames import Quantiles, binned
+from web.dimensions import tier_rank
 
 INK, MUTED, LINE, CARD, SHADE = "#14202B", "#5D6B78", "#E3E8EC", "#FFFFFF", "#E6ECF0"
 TIER_COLOURS = {"simple": "#9FD3BF", "moderate": "#4FA39A", "complex": "#2A6A93", "research": "#2D2A63"}

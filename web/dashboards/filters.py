@@ -15,8 +15,8 @@ from finops.periods import Period
 from web import formats
 from web.dashboards import blocks
 from web.dashboards.figures import tier_name
-from web.dashboards.frames import tier_rank
-from web.dashboards.state import FILTERS, UNALLOCATED, ViewState
+from web.dashboards.state import UNALLOCATED, ViewState
+from web.dimensions import FILTERS, tier_rank
 
 ALWAYS = {
     "x_CostCentre": "Cost centre",

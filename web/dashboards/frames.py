@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finops.focus import COST_COLUMNS, TIERS
+from finops.focus import COST_COLUMNS
 from finops.frames import require_columns
 from finops.money import require_money, total
+from web.dimensions import OTHER, tier_rank
 
-NAMELESS = "none named"  # model or provider of charges that name none: agreements, lines of bills
 ZERO = Decimal(0)
 COUNTS = ("Requests", "Queries", "x_Tokens", "x_UnpricedTokens", "x_EstimatedQueries", "x_BillPricedTokens")
-OTHER = "Other"
 
 
 @dataclass(frozen=True)
@@ -122,11 +121,6 @@ def together(rows: Sequence[Line], name: str) -> Line:
 def in_tier_order(rows: Sequence[Line]) -> list[Line]:
     """Simple to research; what has no tier last."""
     return sorted(rows, key=lambda line: (tier_rank(line.name), line.name or ""))
-
-
-def tier_rank(tier: str | None) -> int:
-    """Place of a tier in the order of tiers."""
-    return TIERS.index(tier) if tier in TIERS else len(TIERS)
 
 
 def series(frame: pd.DataFrame, key: str, column: str, days: Sequence[date]) -> dict[str | None, list[Decimal]]:

@@ -7,6 +7,7 @@ from dash.development.base_component import Component
 from django.utils import timezone
 
 from allocation.scope import Scope
+from allocation.value import tier_estimates
 from web import formats
 from web.dashboards import blocks, figures, filters, frames, overview_facts, sentences
 from web.dashboards.frames import Line
@@ -14,6 +15,7 @@ from web.dashboards.overview_empty import no_spend, nothing_yet
 from web.dashboards.overview_facts import Facts
 from web.dashboards.overview_tables import cost_centres, day_table, distribution_table, movers, tiers
 from web.dashboards.state import MOVERS, parse
+from web.dimensions import tier_rank
 
 NOT_IN_DISTRIBUTION = {"x_Team": "team", "x_Feature": "feature"}
 
@@ -38,8 +40,8 @@ def content(scope: Scope, search: str) -> list[Component]:
 
 def header(facts: Facts) -> Component:
     """Month, its state, what waits to be computed, and the filters."""
-    open_state = "Open · complete" if facts.day is None else f"Open · day {facts.day}"
-    chips = [html.Span(open_state, className="state")]
+    days = "complete" if facts.day is None else f"day {facts.day}"
+    chips = [html.Span(f"{facts.books.capitalize().replace('_', '-')} · {days}", className="state")]
     if facts.freshness.pending:
         told = "Days whose figures are being recomputed after an import, a new price or a new rule."
         chips.append(html.Span(f"updating: {facts.freshness.pending} slices", className="state updating", title=told))
@@ -123,7 +125,7 @@ def shape(facts: Facts) -> Component:
     )
     p99 = formats.unit_cost(Decimal(found.p99), facts.currency)
     told = f"Cost of {formats.whole(found.queries)} queries: median {median}, mean {mean}, 99th percentile {p99}."
-    present = sorted({row[1] for row in frames.binned(facts.distribution)}, key=frames.tier_rank)
+    present = sorted({row[1] for row in frames.binned(facts.distribution)}, key=tier_rank)
     aside = [html.Span(f"log scale · {formats.count(found.queries)} queries"), blocks.behind(distribution_table(facts))]
     body = [blocks.chart(figure, told, 276), blocks.legend(present)]
     wider = [word for column, word in NOT_IN_DISTRIBUTION.items() if facts.state.filters.get(column)]
@@ -142,7 +144,7 @@ def by_day(facts: Facts) -> Component:
     figure = figures.spend_by_day(by_tier, days, facts.currency, before, name)
     told = f"Spend by day and tier in {formats.month_name(facts.period.start)}; the table has the figures."
     extra = [html.Span([html.Span(className="swatch former"), name])] if any(before) else []
-    aside = [blocks.legend(sorted(by_tier, key=frames.tier_rank), *extra), blocks.behind(day_table(facts))]
+    aside = [blocks.legend(sorted(by_tier, key=tier_rank), *extra), blocks.behind(day_table(facts))]
     return blocks.panel("Spend by day and tier", blocks.chart(figure, told, 236), name="days", aside=aside)
 
 
@@ -152,7 +154,7 @@ def tier_panel(facts: Facts) -> Component:
     told = [sentences.of_tiers(facts.tiers)]
     if whole.queries and whole.estimated_queries:
         estimated = Decimal(whole.estimated_queries) / whole.queries
-        told.append(f"Tier of {formats.percent(estimated)} of queries estimated.")
+        told.append(f"Tier of {formats.percent(estimated)} of queries estimated: {tier_estimates.told()}.")
     return blocks.panel(
         "Tiers", tiers(facts), name="tiers", aside="share of queries → share of cost", note=" ".join(told)
     )

@@ -2,19 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 
 import pandas as pd
 from django.conf import settings
 
 from allocation import selectors
+from allocation.close import frozen
 from allocation.scope import Scope
 from allocation.selectors import CostQuery, Freshness
+from allocation.statement_selectors import state_of
 from finops.periods import Period
 from web.dashboards import frames
 from web.dashboards.frames import Line, Totals
 from web.dashboards.sentences import Comparison
 from web.dashboards.state import MOVERS, ViewState
+from web.running_month import like_days, running_day
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Facts:
     months: Sequence[str]
     period: Period
     day: int | None  # of the running month; None: the month is over
+    books: str  # how far they are closed
     compared: Comparison
     currency: str
     everything: bool
@@ -78,7 +82,7 @@ def read(scope: Scope, state: ViewState, now: datetime) -> Facts | None:
     centres = frames.lines(by_centre, centres_before, "x_CostCentre", column)
     seen = {line.name for line in centres} | set(choices["x_CostCentre"])
     return Facts(
-        state=state, months=months, period=period, day=day,
+        state=state, months=months, period=period, day=day, books=state_of(period),
         compared=Comparison(period.start, like.start, day, len(like)),
         currency=currency, everything=scope.everything, by_day=by_day, by_day_before=by_day_before, by_centre=by_centre,
         centres=centres,
@@ -86,22 +90,6 @@ def read(scope: Scope, state: ViewState, now: datetime) -> Facts | None:
         movers=frames.lines(ask(period, mover), movers_before, mover, column),
         distribution=selectors.distribution(scope, CostQuery(period, (), state.filters, currency)),
         choices=choices,
-        names={code: name for code, name in selectors.cost_centre_names().items() if code in seen},
+        names={code: name for code, name in frozen.names(period).items() if code in seen},
         freshness=freshness,
     )  # fmt: skip
-
-
-def running_day(period: Period, today: date, freshness: Freshness, last: date | None) -> int | None:
-    """How many days of a running month the figures cover: up to the last import, and never less than there are data."""
-    if today not in period:
-        return None
-    known = freshness.as_of.date() if freshness.as_of else today
-    until = max(min(today, known), last or period.start)
-    return until.day if until in period else 1
-
-
-def like_days(before: Period, day: int | None) -> Period:
-    """The days of the former month to compare with: all, or as many as the running month has."""
-    if day is None or day >= len(before):
-        return before
-    return Period(before.start, before.start + timedelta(days=day))

@@ -9,9 +9,10 @@ from dash.development.base_component import Component
 
 from web import formats
 from web.dashboards import blocks, figures, frames
-from web.dashboards.frames import NAMELESS, Line
+from web.dashboards.frames import Line
 from web.dashboards.overview_facts import Facts
 from web.dashboards.state import MOVERS
+from web.dimensions import NAMELESS, tier_rank
 
 _MOST_CENTRES = 24
 _FEWEST_PIXELS = Decimal("0.006")  # the shortest bar that is still seen
@@ -104,7 +105,7 @@ def day_table(facts: Facts) -> Component:
     """The figures of the chart of days."""
     days = list(facts.period.days())[: facts.day]
     by_tier = frames.series(facts.by_day, "x_QueryTier", facts.state.column, days)
-    order = sorted(by_tier, key=frames.tier_rank)
+    order = sorted(by_tier, key=tier_rank)
     rows = []
     for index, day in enumerate(days):
         costs = [by_tier[tier][index] for tier in order]

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Literal
 
 from web import formats
-from web.dashboards.frames import NAMELESS, Line
+from web.dashboards.frames import Line
+from web.dimensions import NAMELESS
 
 Tone = Literal["", "strong", "up", "down"]
 Part = tuple[str, Tone]

@@ -11,16 +11,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from finops.focus import COST_COLUMNS
+from web.dimensions import FILTERS, filters_of
 
-# name in the URL -> FOCUS column
-FILTERS = {
-    "cost_centre": "x_CostCentre", "team": "x_Team", "provider": "ServiceProviderName", "model": "x_Model",
-    "tier": "x_QueryTier", "environment": "x_Environment", "feature": "x_Feature",
-}  # fmt: skip
 MOVERS = {"model": "x_Model", "provider": "ServiceProviderName"}
 UNALLOCATED = "(unallocated)"
 DEFAULT_COLUMN = "EffectiveCost"
-_MOST_VALUES, _LONGEST = 50, 200
 
 
 @dataclass(frozen=True)
@@ -68,28 +63,12 @@ def parse(search: str) -> ViewState:
     last = dict(pairs)
     return ViewState(
         month=_match(r"20\d\d-(0[1-9]|1[0-2])", last.get("month")),
-        filters=_filters(pairs),
+        filters=filters_of(pairs),
         currency=_match(r"[A-Z]{3}", last.get("currency")),
         column=last["cost"] if last.get("cost") in COST_COLUMNS else DEFAULT_COLUMN,
         compare=last.get("compare") != "none",
         movers=last["movers"] if last.get("movers") in MOVERS else "model",
     )
-
-
-def _filters(pairs: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for name, value in pairs:
-        column = FILTERS.get(name)
-        values = found.get(column or "", ())
-        if (
-            column
-            and value not in values
-            and len(value) <= _LONGEST
-            and len(values) < _MOST_VALUES
-            and "\0" not in value
-        ):
-            found[column] = (*values, value)
-    return found
 
 
 def _match(pattern: str, value: str | None) -> str | None:

@@ -11,7 +11,9 @@ from typing import Any
 import yaml
 from django.db import transaction
 
+from allocation.attribution import monthly
 from allocation.costing import other_charges, steps, terms
+from allocation.models import TermsVersion
 from finops import approvals, fx
 from finops.fx_files import Published
 from finops.models import Approval, FxRate
@@ -26,6 +28,7 @@ PREPARER, APPROVER, ANALYST = "demo-finance-1", "demo-finance-2", "demo-analyst"
 TAX = "example-digital-tax"
 RATES_SOURCE = "example (made up)"
 FLEET_MODEL = "ledger-qwen3-32b"
+PLATFORM, USERS = "CC-390", ["CC-210", "CC-220", "CC-310", "CC-330", "CC-410"]
 _CONTRACT = "example-anthropic-frame"
 
 
@@ -36,6 +39,7 @@ def load(window: Window) -> None:
         for kind, document in documents(window).items():
             terms.load(kind, document, steps.AGREEMENTS[kind], actor=PREPARER)
         _approve_tax()
+        _share_out()
         months = window.months()
         for number, entries in enumerate(scheduled_prices(months[-1].end)):
             raw = yaml.safe_dump(entries, sort_keys=False).encode()
@@ -53,6 +57,39 @@ def _approve_tax() -> None:
             approving.decide(
                 asked, by=APPROVER, accept=True, reason="example: two per cent of Google's usage, as law says"
             )
+
+
+def _share_out() -> None:
+    """The pools of shared cost, and the standard rate that finance proposed and approved."""
+    monthly.load("splits", pools(), actor=PREPARER)
+    if not TermsVersion.objects.filter(kind="rate_cards").exists():
+        asked = approving.propose_agreements("rate_cards", rate_cards(), by=PREPARER)
+        approving.decide(asked, by=APPROVER, accept=True, reason="example: the rate that the budget was made with")
+
+
+def pools() -> list[dict[str, Any]]:
+    """Who bears what is shared."""
+    return [
+        {
+            "code": "example-platform", "source": {"cost_centre": PLATFORM}, "method": "proportional", "driver": "tokens",
+            "over": USERS, "note": "example: the platform team, by tokens",
+        },
+        {
+            "code": "example-idle-gpus", "source": {"idle": True, "provider": "selfhosted"}, "method": "tier_weight",
+            "weights": {"simple": "1", "moderate": "3", "complex": "10", "research": "25"}, "over": USERS,
+            "note": "example: own GPUs that nobody used, by weighed queries",
+        },
+    ]  # fmt: skip
+
+
+def rate_cards() -> list[dict[str, Any]]:
+    """What a search that takes some thought costs those who search, whatever it cost to answer."""
+    return [
+        {
+            "code": "example-search-answers", "cost_centre": "CC-220", "owner": {"cost_centre": PLATFORM}, "unit": "query",
+            "tier": "moderate", "rate": "0.014", "note": "example",
+        }
+    ]  # fmt: skip
 
 
 def documents(window: Window) -> dict[str, list[dict[str, Any]]]:
@@ -165,6 +202,10 @@ def _other_charges(window: Window) -> list[dict[str, Any]]:
             "code": "example-evaluation", "category": "evaluation", "description": "example: human grading, from next month",
             "amount": "2600", "from": _text(window.months()[-1].start), "every": "month",
             "owner": {"cost_centre": "CC-220", "team": "answers"},
+        },
+        {
+            "code": "example-platform-team", "category": "staff", "description": "example: a part of the platform team",
+            "amount": "800", "from": first, "every": "month", "owner": {"cost_centre": PLATFORM},
         },
     ]  # fmt: skip
 

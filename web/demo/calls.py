@@ -4,6 +4,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,16 +35,25 @@ class Call(NamedTuple):
     cost: float = 0.0
 
 
-def write_calls(window: Window, path: Path) -> Path:
-    """All calls of the window, by day."""
+def write_calls(window: Window, path: Path, *, late: date | None = None, only_late: bool = False) -> Path:
+    """The calls of the window, by day: without those that reach the gateway's log days later, or only those.
+
+    ``late``: the day of which calls of the editor's plug-in come late, from noon to two.
+    """
     azure, mooncake, agents = _azure(), _mooncake(), _agent_runs()
     with gzip.open(path, "wt", encoding="utf-8", compresslevel=1) as file:
         for day in window.days():
             calls = [*_coding(azure, day, window), *_assistant(mooncake, day, window), *_agents(agents, day, window)]
             file.writelines(
-                f"{json.dumps(_payload(call), separators=(',', ':'))}\n" for call in calls if call.at < window.now
+                f"{json.dumps(_payload(call), separators=(',', ':'))}\n"
+                for call in calls
+                if call.at < window.now and _is_late(call, late) == only_late
             )
     return path
+
+
+def _is_late(call: Call, day: date | None) -> bool:
+    return call.at.date() == day and call.at.hour in (12, 13) and call.provider == "azure"
 
 
 def _azure() -> pd.DataFrame:
@@ -129,9 +139,11 @@ def _tuples(rows: pd.DataFrame) -> Iterator[Any]:
 
 
 def _spread(total: int) -> list[int]:
-    """Whole numbers, as equal as can be, that add up to the total."""
-    each, rest = divmod(total, CALLS_OF_AN_AGENT_RUN)
-    return [each + (number < rest) for number in range(CALLS_OF_AN_AGENT_RUN)]
+    """Whole numbers that add up to the total; unequal, so that no run looks like an agent going round in circles."""
+    ends = [0]
+    for number in range(CALLS_OF_AN_AGENT_RUN):
+        ends.append(ends[-1] + 8 + number * 7 % 11)
+    return [total * end // ends[-1] - total * start // ends[-1] for start, end in pairwise(ends)]
 
 
 def _payload(call: Call) -> dict[str, Any]:

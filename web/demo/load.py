@@ -8,34 +8,50 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Sum
 
-from allocation import policies, rulebook
+from allocation import assumptions, policies, rulebook
+from allocation.attribution import cost_centres
+from allocation.calc.attribution import parse_mappings
+from allocation.close.periods import posting_day
+from allocation.costing import terms
 from allocation.derived import refresh
-from allocation.models import CostCentre, Rating, UsageDaily
+from allocation.models import Rating, UsageDaily
+from allocation.reallocating import reallocate
+from allocation.value import agent_tasks
+from finops.documents import read_yaml
 from finops.models import SiteMark
+from forecasting import anomalies
 from ingest import facts, prices
 from ingest.calc.mapping import load_mapping
 from ingest.models import FactDay
 from ingest.services import Import, ingest_file
 from web import verified
-from web.demo import agreements, invoices
+from web.demo import (
+    agreements,
+    budget,
+    closes,
+    deliveries,
+    forecasts,
+    invoices,
+    outcomes,
+    predictions,
+    scenarios,
+    traces,
+)
+from web.demo import watch as watching
 from web.demo.buckets import buckets, write_csv, write_openai
 from web.demo.calls import write_calls
 from web.demo.cost_report import ACCOUNT, write_cost_report
 from web.demo.drop import watch
 from web.demo.plan import NOTES
 from web.demo.seats import write_seats
+from web.demo.traces import write_traces
 from web.demo.window import Window
 
 MARK, ACTOR = "demo", "demo"
 FOLDER = Path(__file__).parent
-COST_CENTRES = {
-    "CC-210": "Customer support", "CC-220": "Search & RAG", "CC-310": "Code assistant", "CC-330": "Claims & vision",
-    "CC-410": "Risk research",
-}  # fmt: skip
 Show = Callable[[str, int, int], None]  # stage, done, of how many
 
 
@@ -75,7 +91,28 @@ def load(today: date, now: datetime, show: Show) -> Summary:
         watch("gateway")
     _refresh(show)
     if window is not None:
+        show("Sharing by the month's queries", 0, 0)
+        reallocate()
         _invoice(window, show)
+        budget.load(window)
+        show("Sending outcomes", 0, 0)
+        outcomes.load(window)
+        show("Deriving tasks of agents", 0, 0)
+        agent_tasks.refresh()
+        show("Learning from the queries", 0, 0)
+        predictions.load(window)
+        closes.close(window, lambda period: show(f"Closing {period}", 0, 0))
+        _late(window, show)
+        show("Forecasting", 0, 0)
+        forecasts.load(window)
+        show("Judging days", 0, 0)
+        anomalies.run(before=window.until)
+        show("Running scenarios", 0, 0)
+        scenarios.load(window)
+        show("Watching budgets and queries", 0, 0)
+        watching.load(window)
+        show("Delivering a workbook", 0, 0)
+        deliveries.load(window)
         _mark(window, complete=True)
         show("Checking the invariants", 0, 0)
         verified.check()
@@ -87,9 +124,21 @@ def _invoice(window: Window, show: Show) -> None:
     whole = Window(window.first, window.first, window.until, window.now)
     if invoices.load(whole):
         _refresh(show)
-        invoices.propose_correction(whole)
     show("Reconciling invoices", 0, 0)
     invoices.reconcile(whole)
+
+
+def _late(window: Window, show: Show) -> None:
+    """What reaches closed months afterwards: calls, and an invoice that somebody wants to correct."""
+    day = closes.late_day(window)
+    if day is not None:
+        with tempfile.TemporaryDirectory(prefix="finops-demo-") as folder:
+            calls = write_calls(window, Path(folder) / "gateway_late.jsonl.gz", late=day, only_late=True)
+            agreements.load_rates(window.first, max(window.until, posting_day(day)))
+            ingest_file(Import(calls, "litellm", account="gateway"))
+        _refresh(show)
+    if window.since == window.first:
+        invoices.propose_correction(window)
 
 
 def _refresh(show: Show) -> None:
@@ -122,9 +171,12 @@ def _prepare(window: Window) -> None:
         _mark(window, complete=False)
     prices.load_builtin(actor=ACTOR)
     policies.load_default(actor=ACTOR)
-    rulebook.load(yaml.safe_load((FOLDER / "rules.yaml").read_text(encoding="utf-8")), actor=ACTOR)
-    for code, name in COST_CENTRES.items():
-        CostCentre.objects.filter(code=code, name="").update(name=name)
+    assumptions.load_default()
+    rulebook.load(read_yaml((FOLDER / "rules.yaml").read_text(encoding="utf-8")), actor=ACTOR)
+    mappings = read_yaml((FOLDER / "mappings.yaml").read_text(encoding="utf-8"))
+    terms.load(rulebook.MAPPINGS, mappings, parse_mappings, actor=ACTOR, charged=False)
+    tree = read_yaml((FOLDER / "cost_centres.yaml").read_text(encoding="utf-8"))
+    cost_centres.load(tree, actor=ACTOR, today=window.until)
     if window.since == window.first:
         agreements.load(window)
     else:
@@ -149,17 +201,19 @@ def write_files(window: Window, folder: Path, show: Show = lambda *_: None) -> l
     others = write_csv(rows, folder / "provider_usage.csv")
     show("Writing the demo's files", 2, 3)
     used = write_seats(window, folder / "seats.csv")
-    calls = write_calls(window, folder / "gateway.jsonl.gz")
+    calls = write_calls(window, folder / "gateway.jsonl.gz", late=closes.late_day(window))
     mapping, of_seats = (
         load_mapping((FOLDER / name).read_text(encoding="utf-8")) for name in ("mapping.yaml", "mapping_seats.yaml")
     )
     report = write_cost_report(rows, window, folder / "openai_costs.json")
+    agents = write_traces(window, folder / "agents.otlp.jsonl.gz")
     return [
         Import(openai, "openai", account=ACCOUNT),
         Import(others, "generic", account="exports", mapping=mapping),
         Import(calls, "litellm", account="gateway"),
         Import(used, "generic", account="seats", mapping=of_seats),
         Import(report, "openai", account=ACCOUNT),
+        Import(agents, traces.KIND, account=traces.ACCOUNT),
     ]
 
 

@@ -91,6 +91,12 @@ NOTES = {
     "tokens of single requests": ("measured", "Azure LLM inference trace 2023 (code) and Mooncake conversations."),
     "dates of single requests": ("tiled", "Runs of consecutive requests are moved to the demo's days, a run a day."),
     "traces of several calls": ("simulated", "Some consecutive requests are joined into one query."),
+    "traces of agents": (
+        "simulated", "As many calls per task as the assumption register states; each call with the lengths of a real request."
+    ),
+    "predictions before calls": (
+        "simulated", "Asked for as if a gateway had, for some queries of the last days; what came is the demo's usage."
+    ),
     "agent runs": ("measured", "Total tokens and cost of Aider benchmark runs; calls and traces are simulated."),
     "a lost export": (
         "simulated", "One day of anthropic-main never reached the ledger; its invoice shows it, reconciliation finds it."
@@ -103,5 +109,13 @@ NOTES = {
     ),
     "exchange rates": ("simulated", "A made-up course of EUR/USD, marked *example*."),
     "use of coding seats": ("simulated", "Made-up tokens of seven people; they cost nothing beyond their seats."),
+    "outcomes of own cases, and benefits": (
+        "simulated", "Made-up cases with drawn results, source *example-simulated*; benefits are examples of three people."
+    ),
+    "benchmark answers and runs": ("measured", "RouterArena's answers of two models; Aider's runs at several efforts."),
+    "forecasts at closes": (
+        "simulated", "Made of the days before each close as they are known now, dated as if made then."
+    ),
+    "calendar events": ("assumed", "A made-up campaign of the month ahead, marked *example*."),
     "how often agents run": ("assumed", "The benchmark is repeated more often from month to month."),
 }  # fmt: skip

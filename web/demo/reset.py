@@ -1,19 +1,20 @@
 """Emptying a demo database."""
 
-from django.db import connection, transaction
+from django.db import connections, transaction
 
+from finops.database.roles import OWNER_ALIAS
 from web.demo.load import NotADemo, marked
 
-# What any new database gets from the migrations.
-_KEPT = ("django_migrations", "django_content_type", "auth_permission")
+# What any new database gets from the migrations, and what its owner told it.
+_KEPT = ("django_migrations", "django_content_type", "auth_permission", "finops_ownersetting")
 
 
-@transaction.atomic
 def reset() -> None:
-    """Empty every table. Raises NotADemo unless the database is marked as one."""
+    """Empty every table, as their owner. Raises NotADemo unless the database is marked as one."""
     if marked() is None:
         raise NotADemo("this database is no demo; only a demo is ever emptied")
-    with connection.cursor() as cursor:
+    owner = OWNER_ALIAS if OWNER_ALIAS in connections.settings else "default"
+    with transaction.atomic(using=owner), connections[owner].cursor() as cursor:
         cursor.execute(
             "SELECT relname, EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) "
             "FROM pg_class c WHERE relkind IN ('r', 'p') AND NOT relispartition "

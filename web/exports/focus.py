@@ -9,12 +9,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from allocation import focus_selectors, selectors, statement_selectors
+from allocation import focus_around, focus_moves, focus_selectors, selectors, statement_selectors
 from allocation.calc import focus_datasets
 from allocation.calc.focus_columns import (
     BILLING_PERIOD,
@@ -28,6 +29,7 @@ from allocation.calc.focus_columns import (
 from allocation.calc.focus_ledger import Around
 from allocation.calc.focus_rows import cost_and_usage
 from allocation.calc.focus_text import midnight
+from allocation.close.provisional import Numbers
 from allocation.scope import Scope
 from finops.periods import Period
 from web.exports.focus_files import Write, writing
@@ -80,21 +82,22 @@ def write(files: Sequence[File], scope: Scope, period: Period) -> Written:
         stack.enter_context(statement_selectors.snapshot())
         open_files = [(file, stack.enter_context(writing(file.path, _schema(file)))) for file in files]
         state = statement_selectors.state_of(period)
-        lines = focus_selectors.invoiced(period)
-        commitments = focus_selectors.commitments_in_force(period)
+        lines = focus_around.invoiced(period)
+        commitments = focus_around.commitments_of(period)
         around = Around(
             period.start, state if state == "closed" else DRAFT, commitments, focus_datasets.single_invoices(lines),
-            focus_datasets.single_accounts(lines), scope.everything,
+            focus_datasets.single_accounts(lines), scope.everything, focus_datasets.single_invoices(lines, ahead=True),
+            focus_datasets.single_numbers(lines), Numbers(period, {line.place[0] for line in lines if line.entered}),
         )  # fmt: skip
         result = Written(around.state)
         seen = _rows(open_files, scope, period, around, result)
-        as_of = selectors.freshness().as_of
+        updated = focus_around.updated_at(period, selectors.freshness().as_of)
         start, end = midnight(period.start), midnight(period.end)
         tables = {
             CONTRACT_COMMITMENT: focus_datasets.contract_commitments(
                 commitments.values() if scope.everything else (), period
             ),
-            BILLING_PERIOD: focus_datasets.billing_periods(seen, state, as_of and as_of.replace(microsecond=0)),
+            BILLING_PERIOD: focus_datasets.billing_periods(seen, state, updated),
             INVOICE_DETAIL: focus_datasets.invoice_details(lines if scope.everything else (), start, end),
         }
         for file, put in open_files:
@@ -110,10 +113,10 @@ def _schema(file: File) -> pa.Schema:
 def _rows(
     files: Sequence[tuple[File, Write]], scope: Scope, period: Period, around: Around, result: Written
 ) -> set[tuple[datetime, datetime, str]]:
-    """Write Cost and Usage; returns the billing periods and issuers that it has."""
+    """Write Cost and Usage, charges before what is moved of them; returns the billing periods and issuers that it has."""
     wanted = [(file.version, put) for file, put in files if file.dataset == COST_AND_USAGE]
     seen: set[tuple[datetime, datetime, str]] = set()
-    for batch in focus_selectors.ledger(scope, period):
+    for batch in chain(focus_selectors.ledger(scope, period), focus_moves.moved(scope, period)):
         tables = {version: cost_and_usage(batch, around, version) for version in {version for version, _ in wanted}}
         for version, put in wanted:
             put(tables[version])

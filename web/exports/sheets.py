@@ -11,16 +11,17 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from finops.money import minor_digits
-from web.exports.cells import xlsx_cell
 
 INK, MUTED, LINE, ACCENT, WARNING, BREACH = "14202B", "5D6B78", "E3E8EC", "0F6B66", "B4560D", "A4243B"
 TIER_COLOURS = {"simple": "9FD3BF", "moderate": "4FA39A", "complex": "2A6A93", "research": "2D2A63"}
 _SHAPES = {0: "#,##0", 2: "#,##0.00", 3: "#,##0.000", 4: "#,##0.0000"}
 _FONT = "Arial"  # or its metric twin, wherever the workbook is opened
 # Kind of cell: number format, alignment. A dash for nothing where nothing is the rule.
-_KINDS = {
+KINDS = {
     "text": ("@", "left"),
     "digits": ("@", "right"),
+    "digits left": ("@", "left"),
+    "truth": ('[=1]"TRUE";[=0]"FALSE";General', "left"),  # some programs show 1 where a formula is true
     "date": ("yyyy-mm-dd", "left"),
     "count": ("#,##0;[Red]-#,##0;\u2013", "right"),
     "count left": ("#,##0", "left"),
@@ -43,7 +44,7 @@ def money_style(currency: str) -> str:
 
 def add_styles(book: Workbook) -> None:
     """Every style by name: ``KIND``, and ``KIND total`` for rows of totals."""
-    for kind, (number_format, side) in _KINDS.items():
+    for kind, (number_format, side) in KINDS.items():
         for total in (False, True):
             style = NamedStyle(f"{kind} total" if total else kind)
             style.font = Font(name=_FONT, size=10, color=INK, bold=total)
@@ -139,35 +140,3 @@ def lay_out(sheet: Any, layout: Layout) -> None:
 def _plain(text: str) -> str:
     """Text in a page header: & begins a code there, and Excel repairs a file whose header has over 255 characters."""
     return text[:HEADER_MAX].replace("&", "&&")
-
-
-class Page:
-    """A write-only sheet that is filled from the top; knows how many rows it has."""
-
-    def __init__(self, sheet: Any, layout: Layout) -> None:
-        lay_out(sheet, layout)
-        self.sheet, self.rows = sheet, 0
-
-    def row(self, values: Sequence[Any], styles: Sequence[str | None], height: float | None = None) -> None:
-        """Append one row."""
-        self.rows += 1
-        if height is not None:
-            self.sheet.row_dimensions[self.rows].height = height
-        self.sheet.append([xlsx_cell(self.sheet, value, style) for value, style in zip(values, styles, strict=True)])
-
-    def line(self, text: str, style: str, height: float | None = None) -> None:
-        """One line of words."""
-        self.row([text], [style], height)
-
-    def band(self, text: str, style: str, columns: int) -> None:
-        """One line of words on a coloured band."""
-        self.row([text, *[None] * (columns - 1)], [style] * columns, 20)
-
-    def head(self, columns: Sequence[tuple[str, str]], height: float = 18) -> None:
-        """The header row of columns (name, kind): aligned as what stands below."""
-        sides = ["head" if _KINDS[kind][1] == "left" else "head right" for _, kind in columns]
-        self.row([name for name, _ in columns], sides, height)
-
-    def gap(self) -> None:
-        """An empty row."""
-        self.row([], [])

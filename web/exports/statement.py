@@ -1,24 +1,48 @@
-"""The monthly workbook: Summary, one sheet per cost centre, Detail, Metadata, all from one snapshot of the database."""
+"""The monthly workbook: every sheet a file of its own, all from one snapshot of the database."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from openpyxl import Workbook
-
-from allocation import selectors, statement_selectors
+from allocation import selectors, statement_selectors, workbook_selectors
 from allocation.scope import Scope
+from allocation.statement_selectors import Line
 from finops.money import minor_digits
 from finops.periods import Period
-from web.exports import statement_detail, statement_metadata, statement_owners, statement_summary
+from web.exports import (
+    sheet_accruals,
+    sheet_allocation,
+    sheet_charts,
+    sheet_definitions,
+    sheet_journal,
+    sheet_proof,
+    sheet_rates,
+    sheet_reconciliation,
+    statement_detail,
+    statement_metadata,
+    statement_owners,
+    statement_summary,
+    statement_ties,
+)
+from web.exports.book import Book
+from web.exports.checks import CHECKS, CONTROLS
+from web.exports.checks import write as write_checks
 from web.exports.files import replacing
-from web.exports.sheets import SheetNames, add_styles
+from web.exports.sheets import SheetNames
 from web.exports.statement_facts import Facts, read
 
+CENTRAL = (sheet_reconciliation.NAME, sheet_journal.NAME, sheet_proof.NAME)  # of no cost centre
+AFTER_DETAIL = (
+    sheet_reconciliation.NAME, sheet_allocation.NAME, sheet_accruals.NAME, sheet_rates.NAME, sheet_journal.NAME,
+    sheet_proof.NAME, CHECKS, sheet_definitions.NAME, "Metadata", CONTROLS,
+)  # fmt: skip
+OWN_SHEETS = (sheet_charts.NAME, "Detail", *AFTER_DETAIL)
+STATEMENTS = "Statement sheets"
+Progress = Callable[[int, int], None]
 log = logging.getLogger(__name__)
 
 
@@ -39,28 +63,59 @@ def file_name(period: Period, cost_centre: str = "") -> str:
     return f"statement_{period}{f'_{cost_centre}' if cost_centre else ''}.xlsx"
 
 
-def write(path: Path, scope: Scope, period: Period, generated_at: datetime) -> Written:
-    """Write the workbook of a month as far as the scope goes; the file appears whole or not at all. Raises OSError."""
+def write(
+    path: Path, scope: Scope, period: Period, generated_at: datetime, *, progress: Progress | None = None
+) -> Written:
+    """Write the workbook of a month as far as the scope goes; the file appears whole or not at all. Raises OSError.
+
+    ``progress`` is called after each line of Detail with how many are written, and of how many.
+    """
     with replacing(path) as temporary, statement_selectors.snapshot():
         facts = read(scope, period, generated_at, selectors.freshness())
-        book = Workbook(write_only=True)
-        add_styles(book)
-        _describe(book, facts)
-        names = SheetNames(("Summary", "Detail", "Metadata"))
-        summary = book.create_sheet("Summary")
-        owners = [(owner, book.create_sheet(names.of(owner.code))) for owner in facts.owners]
-        lines = statement_selectors.lines(scope, period)
-        result = statement_detail.write(book, facts, lines)
-        statement_metadata.write(book.create_sheet("Metadata"), facts, result, statement_selectors.versions())
-        statement_summary.write(summary, facts, result)
-        for owner, sheet in owners:
-            statement_owners.write(sheet, facts, owner)
-        book.save(temporary)
+        book = Book()
+        _describe(book.workbook, facts)
+        result = _sheets(book, facts, scope, progress)
+        book.workbook.save(temporary)
     if not result.ties(facts):
         log.error("statement %s: Detail and Summary differ", period)
     return Written(
         facts.state, len(facts.owners), result.rows, result.sha256, result.ties(facts), dict(_totals(facts))
     )  # fmt: skip
+
+
+def _sheets(book: Book, facts: Facts, scope: Scope, progress: Progress | None) -> statement_detail.Result:
+    """Every sheet in its place; those that sum up others are filled last."""
+    names = SheetNames(("Summary", *OWN_SHEETS))
+    summary, charts = book.sheet("Summary"), book.sheet(sheet_charts.NAME)
+    owners = [(owner, book.sheet(names.of(owner.code), STATEMENTS)) for owner in facts.owners]
+    lines = _told(statement_selectors.lines(scope, facts.period), scope, facts.period, progress)
+    result = statement_detail.write(book, facts, lines)
+    sheets = {name: book.sheet(name) for name in AFTER_DETAIL if scope.everything or name not in CENTRAL}
+    places = statement_summary.write(book, summary, facts, result)
+    sheet_charts.write(book, charts, facts, scope, places)
+    charged = {owner.code: statement_owners.write(book, sheet, facts, owner) for owner, sheet in owners}
+    if scope.everything:
+        sheet_reconciliation.write(book, sheets[sheet_reconciliation.NAME], facts)
+        sheet_journal.write(book, sheets[sheet_journal.NAME], facts, scope)
+        sheet_proof.write(book, sheets[sheet_proof.NAME], facts, scope, places)
+    moves = sheet_allocation.write(book, sheets[sheet_allocation.NAME], facts, scope, result)
+    sheet_accruals.write(book, sheets[sheet_accruals.NAME], facts, scope)
+    sheet_rates.write(book, sheets[sheet_rates.NAME], facts, scope)
+    statement_ties.state(book, facts, result, places, charged, moves)
+    sheet_definitions.write(book, sheets[sheet_definitions.NAME], facts)
+    statement_metadata.write(book, sheets["Metadata"], facts, result, statement_selectors.versions())
+    write_checks(book, sheets[CHECKS], sheets[CONTROLS], f"Statement {facts.period}", facts.stamp)
+    return result
+
+
+def _told(lines: Iterator[Line], scope: Scope, period: Period, progress: Progress | None) -> Iterator[Line]:
+    if progress is None:
+        yield from lines
+        return
+    total = workbook_selectors.lines(scope, period)
+    for done, line in enumerate(lines, start=1):
+        yield line
+        progress(done, total)
 
 
 def _describe(book: Any, facts: Facts) -> None:

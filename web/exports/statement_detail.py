@@ -3,14 +3,14 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import Any
 
-from openpyxl.utils import get_column_letter
-
 from allocation.statement_selectors import Line
-from web.exports.sheets import Layout, Page
+from web.exports.book import Book, Page
+from web.exports.controls import Expression, exact_sum, text_of
+from web.exports.sheets import Layout
 from web.exports.statement_facts import Facts
 
 # Column, style, width, field of the line; x_EffectiveCostExact is text, because a spreadsheet keeps 15 digits.
@@ -45,17 +45,31 @@ class Result:
     sums: dict[tuple[str, str], Decimal]
     sha256: str
     sheets: list[str]
+    spans: list[dict[str, str]] = field(default_factory=list)  # of each sheet: column -> its cells, for formulas
+    by_owner: dict[tuple[str, str | None], Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
     def sum_of(self, currency: str, column: str) -> Decimal:
         """Exact; 0 where there is no row."""
         return self.sums.get((currency, column), Decimal(0))
+
+    def cost(self, currency: str, owner: str = "") -> Expression:
+        """EffectiveCost of Detail in a currency, of one cost centre or of all, for an equation."""
+        parts = []
+        for spans in self.spans:
+            amounts, currencies = spans["EffectiveCost"], spans["BillingCurrency"]
+            if owner:
+                parts.append(exact_sum(amounts, {spans["x_CostCentre"]: owner, currencies: currency}))
+            else:
+                parts.append(f"SUMIFS({amounts},{currencies},{text_of(currency)})")
+        value = self.by_owner.get((currency, owner), Decimal(0)) if owner else self.sum_of(currency, "EffectiveCost")
+        return Expression("+".join(parts), value)
 
     def ties(self, facts: Facts) -> bool:
         """Whether Detail adds up to the Summary, exactly."""
         return all(self.sum_of(money.currency, "EffectiveCost") == money.exact for money in facts.currencies)
 
 
-def write(book: Any, facts: Facts, lines: Iterable[Line]) -> Result:
+def write(book: Book, facts: Facts, lines: Iterable[Line]) -> Result:
     """Write the lines as they come; a second sheet where one is full."""
     digest = hashlib.sha256()
     sums: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
@@ -71,8 +85,11 @@ def write(book: Any, facts: Facts, lines: Iterable[Line]) -> Result:
             amount = getattr(line, _FIELDS[name] or "")
             if amount is not None:
                 sums[line.currency, name] = _WIDE.add(sums[line.currency, name], amount)
+        if line.effective_cost is not None:
+            place = line.currency, line.cost_centre
+            result.by_owner[place] = _WIDE.add(result.by_owner[place], line.effective_cost)
         result.rows += 1
-    _filter(page or _page(book, facts, result, None))
+    _filter(page or _page(book, facts, result, None), result)
     result.sha256 = digest.hexdigest()
     return result
 
@@ -88,20 +105,24 @@ def _written(value: Any) -> str:
     return f"{value:.12f}" if isinstance(value, Decimal) else str(value)
 
 
-def _page(book: Any, facts: Facts, result: Result, full: Page | None) -> Page:
+def _page(book: Book, facts: Facts, result: Result, full: Page | None) -> Page:
     if full is not None:
-        _filter(full)
+        _filter(full, result)
     name = f"Detail {len(result.sheets) + 1}" if result.sheets else "Detail"
     result.sheets.append(name)
     widths = [width for _, _, width, _ in COLUMNS]
     layout = Layout(widths, f"Statement {facts.period}: {name}", facts.stamp, header_row=1, wide=True)
-    page = Page(book.create_sheet(name), layout)
+    page = book.page(book.sheet(name), layout)
     page.head([(name, style) for name, style, _, _ in COLUMNS], 30)
     return page
 
 
-def _filter(page: Page) -> None:
-    page.sheet.auto_filter.ref = f"A1:{get_column_letter(len(COLUMNS))}{max(page.rows, 2)}"
+def _filter(page: Page, result: Result) -> None:
+    page.table("Detail" if len(result.sheets) == 1 else f"Detail{len(result.sheets)}", 1, _NAMES)
+    spans = {
+        name: page.span(_NAMES.index(name) + 1, 2) for name in ("EffectiveCost", "BillingCurrency", "x_CostCentre")
+    }
+    result.spans.append(spans)
 
 
 def _values(line: Line) -> list[Any]:

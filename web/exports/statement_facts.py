@@ -1,6 +1,6 @@
 """What a statement says, before it is laid out: rounded parts that add up, per currency, with the month before."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from allocation import selectors, statement_selectors
+from allocation import selectors, statement_selectors, workbook_selectors
+from allocation.calc.closing import FROZEN
 from allocation.calc.statement import rounded_to
-from allocation.scope import Scope
+from allocation.calc.statement_own import OwnRate, own_amounts, own_parts
+from allocation.close import frozen, statement_rates
+from allocation.scope import EVERYTHING, Scope
 from allocation.selectors import CostQuery, Freshness
 from finops.focus import TIERS
 from finops.money import total
@@ -50,11 +53,16 @@ class Currency:
 
 
 class OwnerLines(NamedTuple):
-    """Lines of a cost centre in one currency: costs() by team, model and tier, and what is charged for each."""
+    """Lines of a cost centre in one currency: costs() by team, model and tier, and what is charged for each.
+
+    ``own``: the same in the cost centre's currency at ``rate``, where it has another one; adds up to what its statement says.
+    """
 
     currency: str
     frame: pd.DataFrame
     charged: list[Decimal]
+    rate: OwnRate | None = None
+    own: Sequence[Decimal] = ()
 
 
 @dataclass(frozen=True)
@@ -78,32 +86,44 @@ class Facts:
     currencies: list[Currency]
     owners: list[Owner]
     names: dict[str, str]
+    manifest: str = ""  # SHA-256, of a frozen month
 
     @property
     def stamp(self) -> str:
-        """Empty for a closed month."""
-        return "" if self.state == "closed" else "DRAFT: the month is open, every figure may still change"
+        """Empty once the month's figures are frozen."""
+        return "" if self.state in FROZEN else "DRAFT: the month is open, every figure may still change"
 
 
 def read(scope: Scope, period: Period, generated_at: datetime, fresh: Freshness) -> Facts:
     """Read all tables of the month."""
-    names = selectors.cost_centre_names()
+    names = frozen.names(period)
     codes = statement_selectors.statement_currencies(scope, period)
     currencies = [_currency(scope, period, code) for code in codes]
     billed = {part.key[0] for money in currencies for part in money.parts}
     by_owner = [statement_selectors.owner_lines(scope, period, code) for code in codes]
+    own = [_own(period, code) for code in codes]
     owners = [
         Owner(
             centre.code,
-            centre.name,
-            [_lines(f.get(centre.code), centre.code, m) for f, m in zip(by_owner, currencies, strict=True)],
+            names[centre.code],
+            [_lines(f.get(centre.code), centre.code, m, o) for f, m, o in zip(by_owner, currencies, own, strict=True)],
         )
         for centre in statement_selectors.cost_centres(scope)
         if centre.code in billed
     ]
     return Facts(
-        period, statement_selectors.state_of(period), scope.everything, generated_at, fresh, currencies, owners, names
+        period, statement_selectors.state_of(period), scope.everything, generated_at, _known(period, fresh), currencies,
+        owners, names, workbook_selectors.manifest_of(period),
     )  # fmt: skip
+
+
+def _known(period: Period, fresh: Freshness) -> Freshness:
+    """Until when the figures know what was imported: those of a frozen month until it was frozen, and nothing waits."""
+    kept = frozen.versions(period)
+    if frozen.IMPORTS not in kept:
+        return fresh
+    last = kept[frozen.IMPORTS]
+    return Freshness(datetime.fromisoformat(last) if last else None, 0)
 
 
 def _currency(scope: Scope, period: Period, currency: str) -> Currency:
@@ -175,8 +195,26 @@ def _top(parts: list[Part]) -> list[Part]:
     return [*head, other]
 
 
-def _lines(frame: pd.DataFrame | None, code: str, money: Currency) -> OwnerLines:
+def _own(period: Period, currency: str) -> dict[str, tuple[OwnRate, Decimal]]:
+    """Cost centre -> what it is charged in a currency of its own, rounded over all cost centres, and the rate."""
+    rates = statement_rates.of(period, currency).rates
+    if not rates:
+        return {}
+    frame = statement_selectors.owner_totals(EVERYTHING, period, currency)
+    exact = dict(zip(frame["x_CostCentre"], frame["EffectiveCost"], strict=True))
+    amounts = own_amounts({code: cost for code, cost in exact.items() if code is not None}, rates)
+    return {code: (rates[code], amount) for code, amount in amounts.items()}
+
+
+def _lines(
+    frame: pd.DataFrame | None, code: str, money: Currency, own: Mapping[str, tuple[OwnRate, Decimal]]
+) -> OwnerLines:
     if frame is None:
         return OwnerLines(money.currency, pd.DataFrame(), [])
     goal = next((part.charged for part in money.parts if part.key[0] == code), Decimal(0))
-    return OwnerLines(money.currency, frame, rounded_to(list(frame["EffectiveCost"]), goal, money.currency))
+    costs = list(frame["EffectiveCost"])
+    lines = OwnerLines(money.currency, frame, rounded_to(costs, goal, money.currency))
+    if code not in own:
+        return lines
+    rate, amount = own[code]
+    return lines._replace(rate=rate, own=own_parts(costs, amount, rate))

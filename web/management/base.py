@@ -16,6 +16,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, ProgrammingError, connections
 from psycopg.errors import UndefinedTable
 
+from allocation.failed_days import DaysFailed
+from finops import audit
+from finops.models import User
 from ingest.sources import WrongSource, all_sources
 
 SIGPIPE_STATUS = 141  # what a shell says of a program that ended because nobody read on
@@ -59,6 +62,7 @@ class LedgerCommand(BaseCommand):
     """A command is ``run``: it prints for people with ``self.stdout`` and returns what `--json` prints as last line."""
 
     requires_system_checks: list[str] = []  # those of pages and URLs would cost a start of Dash
+    failed: DaysFailed | None = None  # told once all else is done
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Parser:
         """Django's options still work and are left out of the help."""
@@ -103,15 +107,26 @@ class LedgerCommand(BaseCommand):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at exit
             sys.exit(SIGPIPE_STATUS)
 
+    def _outcome(self, options: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            if settings.SOURCE_PACKAGES:
+                all_sources()  # before anything is done with some of them only
+            _refuse_unknown(options)
+            with audit.acting(options.get("user") or audit.SYSTEM):
+                outcome = self.run(**options)
+        except WrongSource as error:
+            raise WrongUse(error) from None
+        except DaysFailed as error:
+            raise Failed(error) from None
+        if self.failed is not None:
+            raise Failed(self.failed, outcome)
+        return outcome
+
     def _run_and_tell(self, options: dict[str, Any]) -> None:
         """Run, then print the outcome where it was asked for, also that of a failure which has one."""
         outcome = None
         try:
-            if settings.SOURCE_PACKAGES:
-                all_sources()  # before anything is done with some of them only
-            outcome = self.run(**options)
-        except WrongSource as error:
-            raise WrongUse(error) from None
+            outcome = self._outcome(options)
         except ExpectedError as error:
             outcome = error.outcome
             raise
@@ -128,6 +143,22 @@ class LedgerCommand(BaseCommand):
         finally:
             if options.get("json") and outcome is not None:
                 self.stdout.write(json.dumps(outcome, default=str))
+
+
+COMMAND_LINE = "command line"  # who does it where no `--as` says
+
+
+def as_option(parser: argparse.ArgumentParser, *, required: bool = False, default: str | None = COMMAND_LINE,
+              help: str = "who does it, for the audit trail") -> None:  # fmt: skip
+    """`--as USER`, whom every command refuses where there is no such user."""
+    parser.add_argument("--as", dest="user", metavar="USER", required=required, default=default, help=help)
+
+
+def _refuse_unknown(options: dict[str, Any]) -> None:
+    """Raises WrongUse where `--as` names nobody who may log in."""
+    name = options.get("user")
+    if name not in (None, "", COMMAND_LINE) and not User.objects.filter(username=name, is_active=True).exists():
+        raise WrongUse(f"--as: there is no user {name}; `manage.py user list` shows those there are")
 
 
 _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)([Zz]|[+-]\d{2}:\d{2})?)?")

@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 from finops.models import User
 from ingest.connections import Trial, try_out
 from ingest.models import Connection
-from web.management.base import Failed, LedgerCommand, WrongUse, count, day
+from web.management.base import Failed, LedgerCommand, WrongUse, as_option, count, day
 
 
 def changeable_options(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def key_option(parser: argparse.ArgumentParser) -> None:
 
 def person_option(parser: argparse.ArgumentParser) -> None:
     """`--as`."""
-    parser.add_argument("--as", dest="actor", metavar="USER", help="who does it, for the audit trail")
+    as_option(parser, default=None)
 
 
 def try_option(parser: argparse.ArgumentParser) -> None:
@@ -64,10 +64,8 @@ def secret(where: str, *, ask: bool) -> str:
 
 
 def person(name: str | None) -> User | None:
-    """The user of `--as`. Raises WrongUse."""
-    found: User | None = None if name is None else User.objects.filter(username=name).first()
-    if name is not None and found is None:
-        raise WrongUse(f"--as: there is no user {name}; `manage.py user list` shows those there are")
+    """The user of `--as`; None without it."""
+    found: User | None = None if name is None else User.objects.get(username=name)
     return found
 
 

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from finops import documents
+from finops.documents import DocumentError
 from web.management.base import WrongUse
 
 
@@ -23,7 +23,7 @@ def existing(path: Path) -> Path:
 def naming(path: Path, *errors: type[Exception]) -> Iterator[None]:
     """What is wrong with or in a file (no file, no YAML, no text, ``errors``) is wrong use, told with its name."""
     existing(path)
-    expected: tuple[type[Exception], ...] = (*errors, yaml.YAMLError, UnicodeDecodeError, RecursionError)
+    expected: tuple[type[Exception], ...] = (*errors, DocumentError, UnicodeDecodeError, RecursionError)
     try:
         yield
     except expected as error:
@@ -32,5 +32,5 @@ def naming(path: Path, *errors: type[Exception]) -> Iterator[None]:
 
 def read_yaml(path: Path) -> Any:
     """The content of a YAML file. Raises WrongUse with file and line."""
-    with naming(path), path.open(encoding="utf-8") as file:
-        return yaml.safe_load(file)
+    with naming(path):
+        return documents.read_yaml(path.read_bytes())

@@ -4,7 +4,7 @@ Lines lie in a box 1000 wide and 100 high. Text is HTML beside them, so that it 
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
@@ -74,12 +74,13 @@ class Label(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """Lines in the box: (name, path), ticks of both axes, and a label of each line."""
+    """Lines in the box: (name, path), ticks of both axes, and a label of each line. ``dots``: a path of points for each."""
 
     paths: list[tuple[str, str]]
     across: list[Tick]
     up: list[Tick]
     labels: list[Label]
+    dots: Sequence[tuple[str, str]] = ()
 
 
 Series = Sequence[tuple[str, Sequence[tuple[date, Decimal | None]]]]
@@ -111,6 +112,60 @@ def stepped(series: Series, start: date, end: date, *, log: bool) -> Lines:
     return Lines(paths, _dates(start, end), scale.ticks(), _apart(labels))
 
 
+def joined(
+    series: Sequence[tuple[str, Sequence[Decimal | None]]],
+    names: Sequence[str],
+    text: Callable[[float], str] | None = None,
+) -> Lines:
+    """Lines on a log axis between points side by side, one per name; None and what is not positive leave a gap.
+
+    ``text`` writes a tick of the axis.
+    """
+    values = [float(value) for _, points in series for value in points if value is not None and value > 0]
+    scale, size = _Scale(values, log=True), len(names)
+    paths, dots, labels = [], [], []
+    for name, points in series:
+        line = marks = ""
+        last: float | None = None
+        for number, value in enumerate(points):
+            if value is None or value <= 0:
+                last = None
+                continue
+            across, up = (number + 0.5) / size * BOX, scale.at(float(value))
+            line += f"{'M' if last is None else 'L'}{across:.1f} {up:.2f}"
+            marks += f"M{across:.1f} {up:.2f}h0"
+            last = up
+        if last is not None:
+            labels.append(Label(name, last))
+        paths.append((name, line))
+        dots.append((name, marks))
+    every = math.ceil(size / _MARKS)
+    across_ticks = [
+        Tick(name, round((number + 0.5) / size * 100, 2))
+        for number, name in enumerate(names)
+        if (size - 1 - number) % every == 0
+    ]
+    return Lines(paths, across_ticks, scale.ticks(text), _apart(labels), dots)
+
+
+class Axes(NamedTuple):
+    """An axis of amounts from zero up: ``up`` places one, in per cent from the top; and its ticks."""
+
+    up: Callable[[float], float]
+    ticks: list[Tick]
+
+
+def amounts(values: Iterable[float], text: Callable[[float], str] | None = None) -> Axes:
+    """The axis on which these amounts have room. ``text`` writes a tick."""
+    scale = _Scale(values, log=False)
+    return Axes(scale.at, scale.ticks(text))
+
+
+def dates(start: date, end: date) -> list[Tick]:
+    """Firsts of months (of quarters, of years) between two days."""
+    return _dates(start, end)
+
+
 class _Scale:
     """Values to per cent from the top."""
 
@@ -130,7 +185,7 @@ class _Scale:
             value = math.log10(value) if value > 0 else self.low
         return round((1 - (value - self.low) / (self.high - self.low)) * 100, 2)
 
-    def ticks(self) -> list[Tick]:
+    def ticks(self, text: Callable[[float], str] | None = None) -> list[Tick]:
         found: list[float]
         if self.log:
             found = [
@@ -144,7 +199,7 @@ class _Scale:
         else:
             step = _nice(self.high / _TICKS)
             found = [step * number for number in range(int(self.high / step) + 1)]
-        return [Tick(_short(value), self.at(value)) for value in found]
+        return [Tick((text or _short)(value), self.at(value)) for value in found]
 
 
 def _nice(step: float) -> float:

@@ -1,6 +1,5 @@
 """The page Commitments: what was bought ahead, how much of it was used, what is left, what ends, and contracts' rates."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
@@ -22,11 +21,11 @@ from allocation.models import TermsVersion
 from allocation.scope import EVERYTHING
 from finops.periods import Period
 from web import approving
-from web.cells import csv_field
+from web.downloads import csv_file
 from web.pages import charts
 from web.pages.access import for_those_who_see_everything
 from web.pages.approvals import asked_for, deciding
-from web.pages.months import WrongMonth, chosen_month, wrong_month
+from web.pages.months import Chosen, of_month
 
 _CSV = (
     "code", "kind", "currency", "billed", "used", "unused", "expired", "shortfall", "covered", "uncovered", "utilisation",
@@ -37,12 +36,9 @@ _SUMS = ("billed", "used", "unused", "breakage", "covered", "saved")
 
 @require_safe
 @for_those_who_see_everything
-def page(request: HttpRequest) -> HttpResponse:
-    """Everything that is bought ahead, for a month; balances and expiries as of today, or the month's last day."""
-    try:
-        chosen = chosen_month(request)
-    except WrongMonth as wrong:
-        return wrong_month(request, wrong, "commitments")
+@of_month("commitments")
+def page(request: HttpRequest, chosen: Chosen) -> HttpResponse:
+    """Everything that is bought ahead, for a month; balances as of today, or the month's last day; what ends from today on."""
     today = timezone.now().date()
     period = chosen.period or Period.month_of(today)
     until = min(today, period.end - timedelta(days=1))
@@ -59,19 +55,12 @@ def page(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @for_those_who_see_everything
-def as_csv(request: HttpRequest) -> HttpResponse:
+@of_month("commitments")
+def as_csv(_request: HttpRequest, chosen: Chosen) -> HttpResponse:
     """The table of the very view: exact amounts, one row per commitment, no total."""
-    try:
-        chosen = chosen_month(request)
-    except WrongMonth as wrong:
-        return wrong_month(request, wrong, "commitments")
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="commitments_{chosen.period or "empty"}.csv"'
-    writer = csv.writer(response)
-    writer.writerow(_CSV)
-    for use in commitments_selectors.uses(EVERYTHING, chosen.period) if chosen.period else ():
-        writer.writerow([csv_field(getattr(use, name)) for name in _CSV])
-    return response
+    uses = commitments_selectors.uses(EVERYTHING, chosen.period) if chosen.period else ()
+    rows = ([getattr(use, name) for name in _CSV] for use in uses)
+    return csv_file(f"commitments_{chosen.period or 'empty'}", _CSV, rows)
 
 
 def _facts(period: Period, until: date, today: date) -> dict[str, Any]:
@@ -79,7 +68,7 @@ def _facts(period: Period, until: date, today: date) -> dict[str, Any]:
     uses = [use for use in commitments_selectors.uses(EVERYTHING, period) if _matters(use, book[use.code], period)]
     balances = commitments_selectors.balances(until)
     seats = commitments_selectors.seats(EVERYTHING, period)
-    expiries = commitments_selectors.expiry_calendar(until)
+    expiries = commitments_selectors.expiry_calendar(today)
     return {
         "uses": [_use(use, book[use.code]) for use in uses], "totals": _totals(uses),
         "credits": _credits(balances, book, until), "burning": _burning(balances, book, until),
@@ -111,7 +100,10 @@ def _totals(uses: Sequence[Use]) -> list[dict[str, Any]]:
         sums: dict[str, Any] = {name: sum((getattr(row, name) for row in rows), Decimal(0)) for name in _SUMS}
         # what seats save hangs on usage that is notional: it stands with the seats
         sums["saved"] = sum((row.saved for row in rows if row.kind not in (SEATS, SUBSCRIPTION)), Decimal(0))
-        due, meant = sums["used"] + sums["unused"], sums["covered"] + sum((row.uncovered for row in rows), Decimal(0))
+        due, meant = (
+            sums["used"] + sums["unused"],
+            sums["covered"] + sum((row.uncovered for row in rows if row.covers), Decimal(0)),
+        )
         totals.append(
             sums | {
                 "lost": sums["breakage"] - sums["unused"],

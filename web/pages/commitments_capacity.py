@@ -17,19 +17,16 @@ from finops.periods import Period
 from web import fleet_rows
 from web.pages.access import for_those_who_see_everything
 from web.pages.approvals import asked_for, deciding
-from web.pages.months import WrongMonth, chosen_month, wrong_month
+from web.pages.months import Chosen, of_month
 
 MISSING = 12
 
 
 @require_safe
 @for_those_who_see_everything
-def page(request: HttpRequest) -> HttpResponse:
+@of_month("capacity")
+def page(request: HttpRequest, chosen: Chosen) -> HttpResponse:
     """Fleets, other charges, fixed and variable, training and inference, exchange rates: of a month."""
-    try:
-        chosen = chosen_month(request)
-    except WrongMonth as wrong:
-        return wrong_month(request, wrong, "capacity")
     period = chosen.period or Period.month_of(timezone.now().date())
     entries = fleet_rows.other_entries(period)
     missing = missing_rates()

@@ -17,7 +17,7 @@ def before_of(request: HttpRequest) -> int | None:
     return int(text)
 
 
-def page_of(request: HttpRequest, found: Sequence[Any], size: int, **chosen: str) -> dict[str, str]:
+def page_of(request: HttpRequest, found: Sequence[Any], size: int, /, **chosen: str) -> dict[str, str]:
     """Addresses of the next page and the first: ``found`` holds one row more than a page where there is a next."""
     kept = {name: value for name, value in chosen.items() if value}
     older = f"?{urlencode({**kept, 'before': found[size - 1].pk})}" if len(found) > size else ""

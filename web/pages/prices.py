@@ -1,6 +1,5 @@
 """The page Prices: what is in force, what waits for a person, what changed last, and the history of one model."""
 
-import csv
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,8 +18,8 @@ from finops.periods import Period
 from ingest import price_approvals, price_selectors, price_versions
 from ingest.calc.prices import ALWAYS, BOOKS, PRICE_CLASSES
 from web import price_rows
-from web.cells import csv_field
 from web.data_health import Unpriced, unpriced_models
+from web.downloads import csv_file
 from web.pages import charts
 from web.pages.access import for_those_who_see_everything
 from web.pages.approvals import asked_for, deciding
@@ -76,13 +75,8 @@ def price_change(change: Any) -> dict[str, Any]:
 def as_csv(request: HttpRequest) -> HttpResponse:
     """Every price in force of the very view, one row per class and conditions."""
     asked = _asked(request)
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="prices.csv"'
-    writer = csv.writer(response)
-    writer.writerow(_CSV)
-    for row in price_rows.rows(asked, at=timezone.now(), limit=_MOST):
-        writer.writerow(map(csv_field, [row[name] for name in _CSV]))
-    return response
+    rows = price_rows.rows(asked, at=timezone.now(), limit=_MOST)
+    return csv_file("prices", _CSV, ([row[name] for name in _CSV] for row in rows))
 
 
 @require_safe

@@ -11,19 +11,16 @@ from django.views.decorators.http import require_safe
 from allocation.transparency import vendor_transparency
 from ingest.calc.price_transparency import Quantiles, Share
 from web.pages.access import for_those_who_see_everything
-from web.pages.months import WrongMonth, chosen_month, wrong_month
+from web.pages.months import Chosen, of_month
 
 TIERS = ("simple", "complex")
 
 
 @require_safe
 @for_those_who_see_everything
-def page(request: HttpRequest) -> HttpResponse:
+@of_month("price-vendors")
+def page(request: HttpRequest, chosen: Chosen) -> HttpResponse:
     """One row per model of the month that has queries or single calls."""
-    try:
-        chosen = chosen_month(request)
-    except WrongMonth as wrong:
-        return wrong_month(request, wrong, "price-vendors")
     rows = [_row(found) for found in vendor_transparency(chosen.period)] if chosen.period else []
     rows.sort(key=lambda row: -(row["dearest"] or 0))
     dearest = max((row["dearest"] or Decimal(0) for row in rows), default=Decimal(0))

@@ -31,6 +31,7 @@ CHECKS = {
     "cube_equals_facts": "Daily figures add up to the single calls",
     "ratings_reproduce": "Costs are quantities times the prices in force",
     "agreements_close": "Commitments and GPU fleets are charged in full, used or not",
+    "agent_tasks_cost": "A task of an agent costs what its calls cost",
     "runs_add_up": "What was read was stored, known, rejected or no usage",
     "no_bucket_gaps": "What is pulled has no holes in time",
     "closed_hash": "Closed periods have not changed",

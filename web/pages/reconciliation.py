@@ -1,6 +1,5 @@
 """The page Reconciliation: from what was computed to what was invoiced, why they differ, and who clears up what is left."""
 
-import csv
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
@@ -16,11 +15,11 @@ from allocation.models import Reconciliation, ReconciliationLine
 from allocation.reconciliation_evidence import MissingRate
 from finops.periods import Period, PeriodError
 from web import reconciled
-from web.cells import csv_field
+from web.downloads import csv_file
 from web.pages import charts
 from web.pages.access import for_finance, for_those_who_see_everything, is_finance
 from web.pages.approvals import asked_for, back, deciding
-from web.pages.months import Chosen, WrongMonth, chosen_month, wrong_month
+from web.pages.months import Chosen, of_month, wrong_month
 from web.pages.paging import before_of
 from web.reconciled import CAUSES, LEVELS, STATES, UNEXPLAINED, Account, Filter
 from web.templatetags.charging import STATES as STATE_NAMES
@@ -34,12 +33,9 @@ _CSV = (
 
 @require_safe
 @for_those_who_see_everything
-def page(request: HttpRequest) -> HttpResponse:
+@of_month("reconciliation")
+def page(request: HttpRequest, chosen: Chosen) -> HttpResponse:
     """A month's last run; ?currency= chooses the waterfall's."""
-    try:
-        chosen = chosen_month(request)
-    except WrongMonth as wrong:
-        return wrong_month(request, wrong, "reconciliation")
     run = reconciliation.latest(str(chosen.period)) if chosen.period else None
     context: dict[str, Any] = {
         "months": chosen.months, "period": chosen.period, "run": run, "finance": is_finance(request),
@@ -66,7 +62,7 @@ def _of_run(request: HttpRequest, run: Reconciliation, chosen: Chosen) -> dict[s
         ],
         "bars": charts.waterfall([charts.Step(*rung) for rung in rungs]),
         "accounts": shown, "empty_accounts": len(found.accounts) - len(shown), "sums": _sums(shown),
-        "unbilled": [one for one in shown if not one.invoice], "lines_address": _lines_address(chosen.period, Filter()),
+        "goes_on": _goes_on(found.accounts, currency), "lines_address": _lines_address(chosen.period, Filter()),
         "csv": f"{reverse('reconciliation-csv')}?month={chosen.period}", "api": f"/api/v1/reconciliations/{run.pk}",
         "open": _unexplained(run),
     }  # fmt: skip
@@ -84,14 +80,26 @@ def _total(totals: list[dict[str, Any]], currency: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _goes_on(accounts: list[Account], currency: str) -> list[tuple[str, int]]:
+    """Levels of the waterfall that do not speak of all accounts, and of how many the level below goes on."""
+    mine = [one for one in accounts if one.currency == currency and not one.is_empty]
+    found = [(level, sum(getattr(one, level) is None for one in mine)) for level in LEVELS[1:]]
+    return [(level, silent) for level, silent in found if 0 < silent < len(mine)]
+
+
 def _sums(accounts: list[Account]) -> list[dict[str, Any]]:
     rows = []
     for currency in dict.fromkeys(one.currency for one in accounts):
         mine = [one for one in accounts if one.currency == currency]
         names = ("computed", "stated", "difference", UNEXPLAINED)
+        sums = {name: sum((getattr(one, name) for one in mine), Decimal(0)) for name in names}
+        spoken = {
+            level: [amount for one in mine if (amount := getattr(one, level)) is not None] for level in LEVELS[1:]
+        }
         rows.append(
-            {"currency": currency} | {name: sum((getattr(one, name) for one in mine), Decimal(0)) for name in names}
-        )
+            {"currency": currency} | sums
+            | {level: sum(amounts, Decimal(0)) if amounts else None for level, amounts in spoken.items()}
+        )  # fmt: skip
     return rows
 
 
@@ -119,12 +127,9 @@ def _unexplained(run: Reconciliation) -> list[dict[str, Any]]:
 
 @require_safe
 @for_those_who_see_everything
-def lines(request: HttpRequest) -> HttpResponse:
+@of_month("reconciliation-lines")
+def lines(request: HttpRequest, chosen: Chosen) -> HttpResponse:
     """Lines by model, class and day; what is asked for stands in the address."""
-    try:
-        chosen = chosen_month(request)
-    except WrongMonth as wrong:
-        return wrong_month(request, wrong, "reconciliation-lines")
     run = reconciliation.latest(str(chosen.period)) if chosen.period else None
     if run is None:
         return redirect("reconciliation")
@@ -157,23 +162,17 @@ def _line(line: ReconciliationLine) -> dict[str, Any]:
 
 @require_safe
 @for_those_who_see_everything
-def as_csv(request: HttpRequest) -> HttpResponse:
+@of_month("reconciliation")
+def as_csv(request: HttpRequest, chosen: Chosen) -> HttpResponse:
     """Every line of the very view, exact amounts."""
-    try:
-        chosen = chosen_month(request)
-    except WrongMonth as wrong:
-        return wrong_month(request, wrong, "reconciliation")
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="reconciliation_{chosen.period or "empty"}.csv"'
-    writer = csv.writer(response)
-    writer.writerow(_CSV)
     run = reconciliation.latest(str(chosen.period)) if chosen.period else None
-    for line in reconciled.lines(run, _filter(request)).iterator(2_000) if run else ():
-        values = {name: getattr(line, name, None) for name in _CSV} | {
-            cause: Decimal(amount) for cause, amount in line.causes.items()
-        }
-        writer.writerow([csv_field(values.get(name)) for name in _CSV])
-    return response
+    lines = reconciled.lines(run, _filter(request)).iterator(2_000) if run else ()
+    return csv_file(f"reconciliation_{chosen.period or 'empty'}", _CSV, map(_csv_row, lines))
+
+
+def _csv_row(line: ReconciliationLine) -> list[Any]:
+    causes = {cause: Decimal(amount) for cause, amount in line.causes.items()}
+    return [causes.get(name, getattr(line, name, None)) for name in _CSV]
 
 
 @require_POST

@@ -17,7 +17,7 @@ from finops.periods import Period
 from ingest.calc.lines import CATEGORIES
 from web.pages.access import for_those_who_see_everything
 from web.pages.approvals import asked_for, deciding
-from web.pages.months import WrongMonth, chosen_month, wrong_month
+from web.pages.months import Chosen, of_month
 
 SHOWN, LINES = 100, 200
 _NOT_STATED = ("", None)
@@ -69,12 +69,9 @@ def _line(text: str, number: int) -> dict[str, Any]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_those_who_see_everything
-def listing(request: HttpRequest) -> HttpResponse:
+@of_month("invoices")
+def listing(request: HttpRequest, chosen: Chosen) -> HttpResponse:
     """The invoices of a month; an analyst or finance asks for one here, another person of finance accepts it."""
-    try:
-        chosen = chosen_month(request)
-    except WrongMonth as wrong:
-        return wrong_month(request, wrong, "invoices")
     proposes = bool(roles_of(request.user) & {Grant.Role.ANALYST, Grant.Role.FINANCE})
     form = InvoiceForm(request.POST if request.method == "POST" else None, initial=_initial(chosen.period))
     if request.method == "POST":

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 from finops.tokens import TOKEN_CLASSES
 from ingest import health_selectors, selectors
 from ingest.models import IngestRun
+from ingest.totals import COSTS
 from web.pages.access import for_those_who_see_everything
 from web.pages.paging import before_of, page_of
 from web.pages.reasons import MEANING
@@ -44,12 +45,18 @@ def detail(request: HttpRequest, number: int) -> HttpResponse:
     reasons = selectors.quarantine_counts(run.pk)
     totals = [(name, run.totals[name]) for name in ("requests", *TOKEN_CLASSES) if run.totals.get(name, "0") != "0"]
     context = {
-        "run": run, "places": found[:PLACES], "totals": totals, "currency": run.totals.get("currency", ""),
-        "costs": [(name, run.totals[name]) for name in ("list_cost", "reported_cost", "billed_cost") if name in run.totals],
+        "run": run, "places": found[:PLACES], "totals": totals,
+        "costs": _costs(run.totals),
         "reasons": [(reason, count, MEANING.get(reason, "")) for reason, count in reasons.items()],
         "skipped": sum(run.skipped.values()), "notes": _notes(run), **page_of(request, found, PLACES),
     }  # fmt: skip
     return render(request, "web/run.html", context)
+
+
+def _costs(totals: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(name, amount, currency) of what a run cost."""
+    apart: dict[str, Any] = totals.get("by_currency") or {totals.get("currency", ""): totals}
+    return [(name, of[name], code) for name in COSTS for code, of in apart.items() if name in of]
 
 
 def _notes(run: IngestRun) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import template
 
+from allocation.close.statement_views import at_minor_unit
 from web import formats
 
 register = template.Library()
@@ -31,6 +32,12 @@ LEVELS = {
 def signed(amount: Decimal | None, currency: str) -> str:
     """A difference, exact to the minor unit, with its sign."""
     return formats.NONE if amount is None else formats.signed_money_exact(amount, currency)
+
+
+@register.filter
+def booked(amount: Decimal, currency: str) -> str:
+    """At the minor unit, as books have it: less than half of it is nothing."""
+    return formats.money(at_minor_unit(amount, currency), currency)
 
 
 @register.filter

@@ -11,9 +11,11 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from allocation.models import Grant
 from allocation.scope import ROLES_THAT_SEE_ALL, roles_of
 from ingest.source_status import Day
-from web import formats
+from web import formats, styles
+from web.audit_log import READ_AUDIT
 
 register = template.Library()
 STATES = {"ok": "On time", "late": "Late", "failing": "Failing", "disabled": "Disabled", "never": "Never pulled"}
@@ -110,7 +112,36 @@ def strip(days: Sequence[Day], state: str = "") -> dict[str, Any]:
     return {"marks": marks, "quiet": state in ("never", "disabled"), "label": f"Last {len(days)} days: {text}"}
 
 
+@register.simple_tag(takes_context=True)
+def inline_styles(context: dict[str, Any]) -> str:
+    """Said by every template that places marks by style attributes: the page's security policy then lets it."""
+    if request := context.get("request"):
+        styles.allow_attributes(request)
+    return ""
+
+
 @register.simple_tag
 def may_see_sources(request: HttpRequest) -> bool:
     """Whether the reader's roles open Sources and Data health (CONTRACTS 7)."""
-    return bool(roles_of(request.user) & ROLES_THAT_SEE_ALL)
+    return bool(_roles(request) & ROLES_THAT_SEE_ALL)
+
+
+@register.simple_tag
+def may_read_audit(request: HttpRequest) -> bool:
+    """Whether the reader's roles open Audit (CONTRACTS 7)."""
+    return bool(_roles(request) & READ_AUDIT)
+
+
+@register.simple_tag
+def may_see_books(request: HttpRequest) -> bool:
+    """Whether the reader's roles open Periods & statements (CONTRACTS 7)."""
+    return bool(_roles(request) & {Grant.Role.ANALYST, Grant.Role.FINANCE, Grant.Role.AUDITOR})
+
+
+def _roles(request: HttpRequest) -> frozenset[str]:
+    """The reader's roles, asked for once a page."""
+    held: Any = request
+    if not hasattr(held, "roles_of_reader"):
+        held.roles_of_reader = roles_of(request.user)
+    found: frozenset[str] = held.roles_of_reader
+    return found

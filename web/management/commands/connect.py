@@ -38,7 +38,7 @@ class Command(LedgerCommand):
             options["name"], options["kind"], Connection.Way.FOLDER if watched else Connection.Way.PULL,
             options["account"], options["url"] or "", given, timedelta(minutes=options["every"] or 60), options["since"],
         )  # fmt: skip
-        key, by = shared.secret(options["key_from"], ask=not watched), shared.person(options["actor"])
+        key, by = shared.secret(options["key_from"], ask=not watched), shared.person(options["user"])
         untried = options["no_try"] or settings.way != Connection.Way.PULL
         try:
             made, trial = connect_tried(settings, key, by=by, untried=untried)

@@ -48,7 +48,7 @@ class Command(LedgerCommand):
             json_option(action)
 
     def run(self, **options: Any) -> dict[str, Any]:
-        item, by = shared.named(options["name"]), shared.person(options["actor"])
+        item, by = shared.named(options["name"]), shared.person(options["user"])
         actions = {"edit": self._edit, "key": self._key, "remove": self._remove, "accept": self._accept}
         try:
             if options["action"] in actions:

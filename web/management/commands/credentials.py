@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from finops import encryption
 from ingest import credentials
 from ingest.models import Credential
-from web.management.base import Failed, LedgerCommand, WrongUse, json_option
+from web.management.base import Failed, LedgerCommand, WrongUse, as_option, json_option
 
 
 class Command(LedgerCommand):
@@ -18,9 +18,7 @@ class Command(LedgerCommand):
         actions = parser.add_subparsers(dest="action", required=True, metavar="list|rotate")
         rotate = actions.add_parser("rotate", help="Wrap all with the newest key of the ring; no secret is opened.")
         rotate.add_argument("--new-key", action="store_true", help="first make a new key in the data folder's ring")
-        rotate.add_argument(
-            "--as", dest="actor", default=credentials.COMMAND_LINE, help="who does it, for the audit trail"
-        )
+        as_option(rotate)
         for action in (rotate, actions.add_parser("list", help="All credentials, without their secrets.")):
             json_option(action)
 
@@ -38,7 +36,7 @@ class Command(LedgerCommand):
         try:
             if options["new_key"]:
                 encryption.add_key()
-            done = credentials.rotate(actor=options["actor"])
+            done = credentials.rotate(actor=options["user"])
         except encryption.RingFromEnvironment as error:
             raise WrongUse(error) from None
         except (encryption.EncryptionError, credentials.CredentialError) as error:

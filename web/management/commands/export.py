@@ -12,6 +12,7 @@ from allocation import focus_selectors, selectors, statement_selectors
 from allocation.calc.focus_columns import VERSIONS
 from allocation.scope import EVERYTHING, Scope
 from finops.periods import Period, PeriodError
+from ingest.facts import dirty_days
 from web.exports import charges, focus, statement
 from web.exports.files import WrongTarget, safe_part, target
 from web.exports.focus_files import FORMATS
@@ -78,6 +79,9 @@ class Command(LedgerCommand):
             }  # fmt: skip
             found = writers[kind](asked)
             made |= found | {"files": [*with_files, *found["files"]]}
+        made["waiting_days"] = waiting = sum(day in period for day in dirty_days())
+        if waiting:
+            self.stdout.write(f"{waiting} days of {period} wait to be recomputed: their figures are not final.")
         return made
 
     def _statement(self, asked: Asked) -> dict[str, Any]:

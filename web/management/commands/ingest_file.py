@@ -111,7 +111,6 @@ class Command(LedgerCommand):
             self.stdout.write(f"Vanished, because this file no longer states it: {vanished:,}.")
         if kept := outcome["notes"].get("kept_former"):
             self.stdout.write(f"What earlier files said is kept: {kept}.")
-        totals = outcome["totals"]
-        self.stdout.write(
-            f"List cost {totals['list_cost']} {outcome['currency']}; {outcome['unpriced']:,} records unpriced."
-        )
+        apart = outcome["totals"].get("by_currency") or {outcome["currency"]: outcome["totals"]}
+        listed = ", ".join(f"{costs['list_cost']} {code}" for code, costs in apart.items())
+        self.stdout.write(f"List cost {listed}; {outcome['unpriced']:,} records unpriced.")

@@ -7,11 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from allocation.comparison import compare
-from allocation.derived import refresh
-from allocation.models import Grant
-from allocation.scope import roles_of
 from finops.approvals import ApprovalError
-from finops.models import User
 from finops.periods import Period
 from ingest import price_approvals, price_selectors
 from ingest.calc.price_changes import HELD, REPORTED, Change, counts
@@ -19,14 +15,16 @@ from ingest.calc.price_files import FORMATS
 from ingest.calc.prices import PriceError
 from ingest.price_versions import described
 from ingest.prices import Loaded, load_builtin, load_prices
-from web.management.base import LedgerCommand, RefusedHere, WrongUse, count, day, json_option
+from web.management.base import RefusedHere, WrongUse, as_option, count, day, json_option
 from web.management.difference import say
 from web.management.files import existing, naming
+from web.management.people import acting, of_finance
+from web.management.refreshing import RefreshingCommand
 
 _SHOWN = 20
 
 
-class Command(LedgerCommand):
+class Command(RefreshingCommand):
     """``prices load``: a new version of a book; usage is priced anew and compared. What jumps by 3x or more waits."""
 
     help = "Load price books, see what changed, approve what waits."
@@ -40,7 +38,10 @@ class Command(LedgerCommand):
         )
         load.add_argument("--builtin", action="store_true", help="the book that ships with the product")
         load.add_argument("--dry-run", action="store_true", help="change nothing; show who would pay what more or less")
-        load.add_argument("--as", dest="user", default="command line", help="who loads it, for the audit trail")
+        as_option(load, default=None, help="a user with the role finance who loads it; without it, the command line")
+        load.add_argument(
+            "--ask-again", action="store_true", help="also for what was rejected of this catalogue before"
+        )
         diff = actions.add_parser("diff", help="what a file would change, or what the last load changed")
         diff.add_argument("file", nargs="?", type=Path)
         for parser_ in (load, diff):
@@ -55,7 +56,7 @@ class Command(LedgerCommand):
         for name in ("approve", "reject"):
             decision = actions.add_parser(name, help=f"{name} a price change; not by the person who loaded it")
             decision.add_argument("id", type=count)
-            decision.add_argument("--as", dest="user", required=True, help="a user with the role finance")
+            as_option(decision, required=True, help="a user with the role finance")
             decision.add_argument("--reason", default="")
             json_option(decision)
         history = actions.add_parser("history", help="all dated prices of a model")
@@ -72,23 +73,30 @@ class Command(LedgerCommand):
         if options["builtin"] == (options["file"] is not None):
             raise WrongUse("say either a file or --builtin")
         path: Path | None = options["file"] and existing(options["file"])
-        done: list[Loaded] = []
+        by, done = acting(options["user"]), list[Loaded]()
 
         def change() -> None:
             if path is None:
-                done.append(Loaded(load_builtin(actor=options["user"]), [], [], fresh=True))
+                done.append(Loaded(load_builtin(actor=by), [], [], fresh=True))
             else:
                 with naming(path, PriceError):
-                    done.extend(load_prices(path.read_bytes(), path.name, actor=options["user"], **_kind(options)))
-            refresh()
+                    done.extend(
+                        load_prices(
+                            path.read_bytes(), path.name, actor=by, again=options["ask_again"], **_kind(options)
+                        )
+                    )
+            self.refreshed()
 
-        refresh()
+        self.refreshed()
         rows = compare(Period(date.min, date.max), change, dry_run=options["dry_run"])
         if rows:
             say(self.stdout, rows, dry_run=options["dry_run"])
+        rejected = [change for loaded in done for change in loaded.rejected]
         changes = [change for loaded in done for change in loaded.changes]
         left_out = done[0].left_out
-        self._say_changes(changes)
+        self._say_changes(changes, rejected)
+        if not changes and not rejected:
+            self.stdout.write("Nothing changes.")
         self._say_left_out(left_out)
         prices = [0 if options["dry_run"] else loaded.version.prices.count() for loaded in done]
         if not options["dry_run"]:
@@ -100,7 +108,8 @@ class Command(LedgerCommand):
         return {
             "book": done[0].version.book, "version": done[0].version.content_hash, "prices": sum(prices),
             "dry_run": options["dry_run"], "changes": counts(changes), "rounded": done[0].version.report.get("rounded", 0),
-            "held": [described(change) for change in changes if change.verdict.state == HELD],
+            "held": [described(change) for change in changes if change.verdict.state == HELD and change not in rejected],
+            "rejected_before": [described(change) for change in rejected],
             "reported": [described(change) for change in changes if change.verdict.state == REPORTED],
             "left_out": [list(line) for line in left_out], "cost_centres": rows,
         }  # fmt: skip
@@ -112,7 +121,7 @@ class Command(LedgerCommand):
             path = existing(options["file"])
             with naming(path, PriceError):
                 changes = price_selectors.changes_of_file(path.read_bytes(), path.name, **_kind(options))
-        self._say_changes(changes)
+        self._say_changes(changes, [])
         if not changes:
             self.stdout.write("Nothing changes.")
         return {"changes": counts(changes), "prices": [described(change) for change in changes]}
@@ -128,37 +137,40 @@ class Command(LedgerCommand):
         return {"pending": waiting}
 
     def _decide(self, **options: Any) -> dict[str, Any]:
-        user = User.objects.filter(username=options["user"]).first()
-        if user is None:
-            raise WrongUse(f"there is no user {options['user']!r}")
-        if Grant.Role.FINANCE not in roles_of(user):
-            raise RefusedHere(f"{user.username} has not the role finance, which decides about prices")
+        by = of_finance(options["user"])
         accept = options["action"] == "approve"
         try:
             decide = price_approvals.approve if accept else price_approvals.reject
-            decide(options["id"], by=user.username, reason=options["reason"])
+            decide(options["id"], by=by, reason=options["reason"])
         except ApprovalError as error:
             raise RefusedHere(error) from None
-        refresh()
+        self.refreshed()
         self.stdout.write(f"Price change {options['id']} is {'approved and in force' if accept else 'rejected'}.")
-        return {"id": options["id"], "state": "accepted" if accept else "rejected", "by": user.username}
+        return {"id": options["id"], "state": "accepted" if accept else "rejected", "by": by}
 
     def _history(self, **options: Any) -> dict[str, Any]:
         rows = price_selectors.price_history(options["provider"], options["model"])
         for row in rows:
-            mark = "in force" if row["in_force"] else ""
+            mark = "" if not row["live"] else "prices usage now" if row["in_force"] else "in force for its dates"
+            mark = mark or "replaced"
             until = f"{row['valid_to']:%Y-%m-%d}" if row["valid_to"] else ""
+            told = f"{row['book']} {row['version']} of {row['loaded_at']:%Y-%m-%d %H:%M}, {row['source']}"
             self.stdout.write(
                 f"{row['price_class']:<18} {row['valid_from']:%Y-%m-%d} {until:<10} {row['rate'].normalize():f} per "
-                f"{row['per']:,} {row['currency']} {row['conditions']} [{row['book']}, {row['source']}] {mark}".rstrip()
+                f"{row['per']:,} {row['currency']} {row['conditions']} [{told}] {mark}".rstrip()
             )
         if not rows:
             self.stdout.write("No book has a price for it.")
         return {"prices": rows}
 
-    def _say_changes(self, changes: list[Change]) -> None:
-        for state, title in ((HELD, "waits for approval (prices pending)"), (REPORTED, "changed by 2x or more")):
-            found = [described(change) for change in changes if change.verdict.state == state]
+    def _say_changes(self, changes: list[Change], rejected: list[Change]) -> None:
+        waits = [change for change in changes if change.verdict.state == HELD and change not in rejected]
+        reported = [change for change in changes if change.verdict.state == REPORTED]
+        for group, title in (
+            (waits, "waits for approval (prices pending)"), (reported, "changed by 2x or more"),
+            (rejected, "rejected before and not asked for again (--ask-again does)"),
+        ):  # fmt: skip
+            found = [described(change) for change in group]
             if found:
                 self.stdout.write(f"{len(found)} {'price' if len(found) == 1 else 'prices'}: {title}")
             for price in found[:_SHOWN]:

@@ -10,7 +10,7 @@ from allocation.calc.reconcile import Tolerance
 from allocation.models import Reconciliation
 from allocation.reconciliation_evidence import MissingRate
 from finops.periods import PeriodError
-from web.management.base import Failed, LedgerCommand, WrongUse
+from web.management.base import Failed, LedgerCommand, WrongUse, as_option
 
 _LEVELS = (("provider_usage", "provider usage"), ("cost_report", "cost report"), ("invoice", "invoice"))
 _MOST = 20
@@ -26,7 +26,7 @@ class Command(LedgerCommand):
         parser.add_argument("month", metavar="YYYY-MM")
         parser.add_argument("--absolute", type=_amount, default=Tolerance().absolute, help="tolerance, default 0.01")
         parser.add_argument("--relative", type=_amount, default=Tolerance().relative, help="tolerance, default 0.005")
-        parser.add_argument("--as", dest="user", default="command line", help="who asks, for the audit trail")
+        as_option(parser, help="who asks, for the audit trail")
 
     def run(self, **options: Any) -> dict[str, Any]:
         try:

@@ -9,8 +9,10 @@ from tqdm import tqdm
 from allocation.derived import refresh
 from ingest.folders import AT_ONCE, sweep
 from ingest.health_selectors import refused_files
+from ingest.lease import Busy
 from ingest.models import Connection
-from ingest.sync import BACKFILL_AT_ONCE, Busy, LeaseLost, Outcome, sync
+from ingest.pull import LeaseLost
+from ingest.sync import BACKFILL_AT_ONCE, Outcome, sync
 from web.management.base import Failed, LedgerCommand, RefusedHere, WrongUse, moment
 from web.management.connections import named
 from web.run_summary import summary

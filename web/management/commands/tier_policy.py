@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 
 from allocation import policies
 from allocation.calc.tiers import PolicyError
-from web.management.base import LedgerCommand, json_option
+from web.management.base import LedgerCommand, as_option, json_option
 from web.management.files import naming, read_yaml
 
 
@@ -21,7 +21,7 @@ class Command(LedgerCommand):
         actions = parser.add_subparsers(dest="action", required=True)
         load = actions.add_parser("load")
         load.add_argument("file", type=Path)
-        load.add_argument("--as", dest="user", default="command line", help="who loads it, for the audit trail")
+        as_option(load, help="who loads it, for the audit trail")
         json_option(load)
 
     def run(self, **options: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class Command(LedgerCommand):
         super().add_arguments(parser)
         actions = parser.add_subparsers(dest="action", required=True, metavar="create|list|revoke")
         create = actions.add_parser("create", help="Make a token; its secret is printed once.")
-        create.add_argument("--user", required=True)
+        create.add_argument("--user", dest="holder", metavar="USER", required=True)
         create.add_argument("--scope", required=True, choices=ApiToken.Scope.values)
         create.add_argument("--days", type=count, default=90, help=f"1 to {tokens.DAYS_MAX}, default 90")
         revoke = actions.add_parser("revoke", help="End a token now.")
@@ -36,11 +36,11 @@ class Command(LedgerCommand):
 
     def _create(self, options: dict[str, Any]) -> dict[str, Any]:
         token, secret = tokens.create(
-            username=options["user"], scope=options["scope"], days=options["days"], actor=_ACTOR
+            username=options["holder"], scope=options["scope"], days=options["days"], actor=_ACTOR
         )  # fmt: skip
         if not options.get("json"):
             self.stdout.write(
-                f"Token {token.pk} of {options['user']}, scope {token.scope}, until {token.expires_at:%Y-%m-%d}."
+                f"Token {token.pk} of {options['holder']}, scope {token.scope}, until {token.expires_at:%Y-%m-%d}."
             )
             self.stdout.write("Its secret, which is not shown again:")
             self.stdout.write(secret)

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from allocation import people
 from allocation.models import Grant
-from web.management.base import LedgerCommand, WrongUse, json_option
+from web.management.base import LedgerCommand, WrongUse, as_option, json_option
 
 
 class Command(LedgerCommand):
@@ -27,14 +27,14 @@ class Command(LedgerCommand):
             action.add_argument("name")
             action.add_argument("--role", choices=Grant.Role.values, required=name != "create")
             action.add_argument("--cost-centre", metavar="CODE", help="for viewer and owner")
-            action.add_argument("--as", dest="actor", default="command line", help="who does it, for the audit trail")
+            as_option(action)
             json_option(action)
         json_option(actions.add_parser("list", help="All users and their roles."))
 
     def run(self, **options: Any) -> dict[str, Any]:
         if options["action"] == "list":
             return self._list()
-        told = {key: options[key] for key in ("name", "actor")}
+        told = {"name": options["name"], "actor": options["user"]}
         held = told | {"role": options["role"], "cost_centre": options["cost_centre"]}
         outcome: dict[str, Any] = {"name": options["name"]}
         try:
