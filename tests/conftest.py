@@ -20,7 +20,9 @@ KEPT = (
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
+def django_db_setup(
+    django_test_environment: None, django_db_modify_db_settings: None, django_db_blocker: Any
+) -> Iterator[None]:
     """The test database with the built-in price book and the default tier policy, once for all tests.
 
     In place of pytest-django's, which makes no database for tests that use only ``ledger``.
@@ -28,7 +30,7 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
     from django.test.utils import setup_databases, teardown_databases
 
     with django_db_blocker.unblock():
-        made = setup_databases(verbosity=0, interactive=False, aliases=["default"])
+        made = setup_databases(verbosity=0, interactive=False, aliases=["default"], serialized_aliases=[])
         from allocation.policies import load_default
         from ingest.prices import load_builtin
 
@@ -46,6 +48,18 @@ def ledger(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     with django_db_blocker.unblock():
         yield
         empty_ledger()
+        built_in_prices()
+
+
+def built_in_prices() -> None:
+    """Take out of the kept prices what a test loaded over them."""
+    from ingest.models import PriceBookVersion
+    from ingest.prices import load_builtin
+
+    if PriceBookVersion.objects.exclude(book="builtin").exists():
+        PriceBookVersion.objects.exclude(book="builtin").delete()
+        load_builtin(actor="test")
+        empty_ledger()  # the audit trail of it
 
 
 def empty_ledger() -> None:
@@ -58,7 +72,13 @@ def empty_ledger() -> None:
             "AND relnamespace = 'public'::regnamespace"
         )
         tables = [row[0] for row in cursor.fetchall() if row[0] not in KEPT]
-        cursor.execute("ALTER TABLE finops_auditevent DISABLE TRIGGER USER")
+        cursor.execute(
+            "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal AND tgtype & 32 <> 0"
+        )
+        guarded = [row[0] for row in cursor.fetchall()]  # tables that refuse TRUNCATE: the audit trail, closed months
+        for table in guarded:
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         cursor.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
-        cursor.execute("ALTER TABLE finops_auditevent ENABLE TRIGGER USER")
+        for table in guarded:
+            cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
     connection.close()

@@ -1,5 +1,6 @@
 """Pytest plugin: a throw-away PostgreSQL and data folder for the run, set before pytest-django reads the settings.
 
+Each process of a parallel run (`-n`) has a server of its own: tests make roles, end sessions and take servers away.
 DATABASE_URL given: that server is used. `-p no:django` (the loop on pure calculations): nothing is started.
 """
 
@@ -28,6 +29,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     data_dir.chmod(0o711)  # a server that runs as another user must get through; what it holds is closed
     atexit.register(shutil.rmtree, data_dir, ignore_errors=True)  # before the server's own handler, so it runs after it
     os.environ["FINOPS_DATA_DIR"] = str(data_dir)
+    os.environ["FINOPS_API_RATE"] = "off"  # tests of the API ask more often than anybody may; test_probes sets it
     options = early_config.known_args_namespace
     if "DATABASE_URL" in os.environ or "DATABASE_URL_FILE" in os.environ:
         return
@@ -37,6 +39,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     from finops.database import embedded
 
     _remove_abandoned()
+    if getattr(options, "numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
+        return  # it only starts the processes that test
     os.environ["DATABASE_URL"] = embedded.ensure_running(data_dir, durable=False).url
 
 

@@ -31,11 +31,15 @@ _QUERIES = {
         "d.effective_cost, d.requests, d.queries, d.tokens FROM cost_daily d "
         "LEFT JOIN allocation_costcentre c ON c.id = d.cost_centre_id ORDER BY 1, 2, 3, 4, 5, 6, 7, 8"
     ),
+    "queries": (
+        "SELECT d.charge_date, c.code, d.provider, d.model, d.tier, d.environment, d.bin, d.queries, d.cost "
+        "FROM query_cost_daily d LEFT JOIN allocation_costcentre c ON c.id = d.cost_centre_id ORDER BY 1, 2, 3, 4, 5, 6, 7"
+    ),
 }
 
 
 def dump() -> dict[str, list[tuple[Any, ...]]]:
-    """Facts, cube, ratings and daily cost."""
+    """Facts, cube, ratings, daily cost and what queries cost."""
     found = {}
     with connection.cursor() as cursor:
         for name, sql in _QUERIES.items():

@@ -75,3 +75,15 @@ def test_files_name_no_package_index_and_no_path_of_a_machine() -> None:
             text = path.read_text(encoding="utf-8", errors="ignore")
             offenders += [f"{name}: {found[0]}" for found in here.finditer(text)]
     assert offenders == []
+
+
+def test_templates_that_set_style_attributes_say_so() -> None:
+    """The content security policy of a page lets nothing inline unless its template asks for it (web.styles)."""
+    mute = [
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "web" / "templates").rglob("*.html"))
+        if "mail" not in path.parts
+        and re.search(r"\sstyle=", text := path.read_text())
+        and "{% inline_styles %}" not in text
+    ]
+    assert mute == [], "put {% load ledger %} and {% inline_styles %} into the block (or the part) that has them"

@@ -140,6 +140,8 @@ def inside(domain: str, value: Decimal) -> bool:
         return abs(value.quantize(Decimal("1e-12"), context=_WIDE)) < 10**12 if abs(value) < 10**13 else False
     if domain == "quantity_amount":
         return abs(value.quantize(Decimal("1e-12"), context=_WIDE)) < 10**18 if abs(value) < 10**19 else False
+    if domain == "share_of_one":
+        return 0 <= value.quantize(Decimal("1e-6"), context=_WIDE) <= 1 if abs(value) < 10**13 else False
     limit = 10**18 if domain == "token_count" else 2**31 - 1
     return 0 <= int(value) <= limit
 

@@ -95,5 +95,16 @@ def total(column: str = "effective_cost", **only: Any) -> Decimal:
 
 
 def charges(*columns: str, **only: Any) -> list[tuple[Any, ...]]:
-    """Columns of the charges, sorted."""
-    return sorted(Charge.objects.filter(**only).values_list(*columns), key=str)
+    """Columns of the charges, sorted; a bucket's in all its tiers together, unless the tier is a column."""
+    single, buckets = [], dict[tuple[Any, ...], dict[str, Any]]()
+    named = ("usage_key_id", "cause", "provenance", "price_class", "tier_estimated")
+    for row in Charge.objects.filter(**only).values(*{*columns, *named}):
+        if not row["tier_estimated"] or "tier" in columns:
+            single.append(row)
+            continue
+        place = (*(row[name] for name in named), *(str(row[n]) for n in columns if not isinstance(row[n], Decimal)))
+        found = buckets.setdefault(place, dict.fromkeys(columns))
+        for name in columns:
+            value = row[name]
+            found[name] = (found[name] or 0) + value if isinstance(value, Decimal) else value
+    return sorted((tuple(row[name] for name in columns) for row in [*single, *buckets.values()]), key=str)

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from allocation import reconciliation
+from allocation import reconciliation, reconciliation_invoices
+from allocation.costing import steps
 from allocation.derived import refresh
-from allocation.models import Invoice, Reconciliation, ReconciliationLine
+from allocation.models import Invoice, InvoiceResidual, Reconciliation, ReconciliationLine
 from finops.models import AuditEvent
 from finops.periods import PeriodError
 from ingest.services import Import, ingest_file
+from tests.allocation.costing.agreed import agree
 from tests.allocation.stated import DAY, KINDS, NOON, line, state, total, whole_day
 
 pytestmark = pytest.mark.usefixtures("ledger")
@@ -24,6 +26,7 @@ HAIKU = "claude-haiku-4-5"  # 1 dollar per million input tokens, 0.1 cached, 5 o
 @pytest.fixture(autouse=True)
 def kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("allocation.completeness.get_source", KINDS.__getitem__)
+    monkeypatch.setattr(steps, "_today", lambda: date(2026, 9, 30))
 
 
 def call(number: int, tokens: int = 100_000, **given: Any) -> dict[str, Any]:
@@ -127,6 +130,46 @@ def test_lines_with_an_invoice_number_are_invoices_and_their_change_is_a_revisio
         (1, D("0.45")),
         (2, D("0.55")),
     ]
+
+
+def test_invoices_of_files_are_known_as_soon_as_the_figures_are_and_so_are_their_restatements() -> None:
+    state("costs", [billed("0.4", 400_000, invoice_id="INV-1")], [whole_day()])
+    refresh()  # nobody has reconciled anything
+    assert list(Invoice.objects.values_list("number", "revision", "total")) == [("INV-1", 1, D("0.4"))]
+    state("costs", [billed("0.5", 400_000, invoice_id="INV-1")], [whole_day()])
+    refresh()
+    assert list(Invoice.objects.order_by("revision").values_list("revision", "total")) == [(1, D("0.4")), (2, D("0.5"))]
+    state("gate", [call(1)])
+    refresh()
+    assert Invoice.objects.count() == 2  # what has not changed is no revision
+
+
+def test_a_shortfall_is_no_difference_to_a_bill_that_cannot_state_it() -> None:
+    agree(
+        "commitments",
+        """
+- {code: deal, kind: enterprise_commit, provider: anthropic, billing_account: org-1, amount: "84.4", from: 2026-09-01,
+   to: 2026-10-01}
+""",
+    )
+    state("gate", [call(n) for n in range(4)])  # 0.4 dollars: 84 are missing at the end
+    entered = {
+        "issuer": "Anthropic",
+        "number": "A-9",
+        "billing_account": "org-1",
+        "billing_period": "2026-09",
+        "currency": "USD",
+    }
+    reconciliation_invoices.enter(entered | {"total": "0.30"}, by="ann")
+    found = run()
+    assert total(commitment_status="Shortfall") == 84
+    # The waterfall's rest is the charge for it: 0.3 invoiced of 0.4.
+    assert causes(found) == {"unexplained": D("-0.1")}
+    assert list(InvoiceResidual.objects.values_list("cause", "effective_cost")) == [("unexplained", D("-0.1"))]
+    lines = [{"amount": "0.30"}, {"category": "Adjustment", "description": "true-up", "amount": "84.00"}]
+    reconciliation_invoices.enter(entered | {"total": "84.30", "lines": lines}, by="ann")
+    assert causes(run()) == {"unexplained": D("-0.1")}  # what it does state is matched
+    assert sum(InvoiceResidual.objects.values_list("effective_cost", flat=True)) == D("-0.1")
 
 
 def test_the_last_hours_of_the_month_that_the_next_bill_states_are_cut_off() -> None:

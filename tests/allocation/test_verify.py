@@ -11,6 +11,7 @@ from django.db import connection
 from allocation import rulebook
 from allocation.costing import steps
 from allocation.derived import refresh
+from allocation.value import agent_tasks
 from allocation.verification import verify
 from finops import audit
 from finops.tokens import UNITS
@@ -38,6 +39,7 @@ def priced_month(ledger: None, tmp_path: Path) -> None:
     path.write_text(path.read_text() + "{broken\n")
     ingest_file(Import(path, "litellm"))
     refresh()
+    agent_tasks.refresh()
 
 
 def failing() -> dict[str, list[str]]:
@@ -51,7 +53,7 @@ def plant(sql: str) -> None:
 
 def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
     assert failing() == {}
-    here = {"no_bucket_gaps", "agreements_close"}  # nothing is pulled here, nothing agreed
+    here = {"no_bucket_gaps", "agreements_close", "closed_hash"}  # nothing is pulled here, agreed or closed
     assert all(check.checked for check in verify() if check.id not in here)
 
 
@@ -131,6 +133,21 @@ def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
             "allocated_cost ",
         ),
         (
+            "no_orphans",
+            "UPDATE cost_daily SET team_id = 999 WHERE id = (SELECT min(id) FROM cost_daily)",
+            "cost_daily ",
+        ),
+        (
+            "no_orphans",
+            "UPDATE query_cost_daily SET cost_centre_id = 999 WHERE id = (SELECT min(id) FROM query_cost_daily)",
+            "query_cost_daily ",
+        ),
+        (
+            "no_orphans",
+            "UPDATE charge SET owner_team_id = 999 WHERE id = (SELECT min(id) FROM charge)",
+            "charge ",
+        ),
+        (
             "layers_not_summed",
             "UPDATE ingest_usagekey SET layer = 'trace' WHERE id = (SELECT min(id) FROM ingest_usagekey)",
             "gateway + trace",
@@ -155,6 +172,12 @@ def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
             "INSERT INTO ingest_coverage (source, account, part, stream, covered, observed_at) VALUES ('openai', 'a', '', 's', "
             "'{[2026-09-01 00:00Z,2026-09-02 00:00Z),[2026-09-03 00:00Z,2026-09-04 00:00Z)}', now())",
             "openai a s: nothing from 2026-09-02 00:00 to 2026-09-03 00:00",
+        ),
+        (
+            "closed_hash",
+            "INSERT INTO allocation_billingperiod (month, state, since, frozen_versions) "
+            "VALUES ('2026-08-01', 'soft_closed', now(), '{}')",
+            "2026-08 version 1 is soft_closed and has no manifest",
         ),
         (
             "audit_chain",
@@ -271,6 +294,23 @@ def test_an_agreement_that_is_charged_above_its_terms_is_found_though_all_that_i
     assert example in found["agreements_close"][0]
 
 
+def test_a_task_that_costs_something_else_than_its_calls_is_found_once_its_day_is_derived() -> None:
+    """Ten traces of three calls; a picodollar a call and class is rounding, a nanodollar is not."""
+    plant("UPDATE agent_task SET cost = cost + 0.000000000002")
+    assert failing() == {}
+    plant(
+        "UPDATE agent_task SET cost = cost + 0.000000001 "
+        "WHERE query_id = (SELECT min(query_id) FROM agent_task WHERE unpriced = 0)"
+    )
+    found = failing()
+    assert list(found) == ["agent_tasks_cost"]
+    assert found["agent_tasks_cost"][0].startswith("task 2026-09-08 ")
+    plant("UPDATE agent_day SET stale = true")
+    assert failing() == {}, "it waits to be derived, which mends it"
+    agent_tasks.refresh()
+    assert failing() == {}
+
+
 def test_the_audit_trail_refuses_to_be_changed() -> None:
     from django.db import ProgrammingError
 
@@ -296,5 +336,6 @@ def _restore(columns: list[tuple[str, str, str]]) -> None:
     for table, column, kind in columns:
         if now[table, column] != kind:
             plant(
-                f"UPDATE {table} SET {column} = 1 WHERE {column} = 'NaN'; ALTER TABLE {table} ALTER COLUMN {column} TYPE {kind}"
+                f"ALTER TABLE {table} DISABLE TRIGGER USER; UPDATE {table} SET {column} = 1 WHERE {column} = 'NaN'; "
+                f"ALTER TABLE {table} ENABLE TRIGGER USER; ALTER TABLE {table} ALTER COLUMN {column} TYPE {kind}"
             )

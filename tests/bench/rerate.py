@@ -16,7 +16,7 @@ from unittest import mock
 from tests.bench import payloads
 
 PLAIN = [("openai", "gpt-4o-mini"), ("openai", "gpt-4o"), ("openai", "gpt-5"), ("openai", "gpt-5-mini")]
-KEYS = 165  # x 4 models x 3 tiers: 2,000 cube rows a day
+KEYS = 138  # x 4 models and their tiers: 2,000 cube rows a day
 BOOK = '- {{provider: openai, model: "gpt-*", prices: {{input: "{}", cache_read: "{}", output: "{}"}}}}\n'
 
 
@@ -41,7 +41,7 @@ def _run(folder: Path, lines: int, days: int) -> None:
     from django.core.management import call_command
     from django.db.models import Sum
 
-    from allocation import derived
+    from allocation import derived, query_costs
     from allocation.models import Charge, UsageDaily
     from allocation.policies import load_default
     from ingest.prices import load_overrides
@@ -63,7 +63,7 @@ def _run(folder: Path, lines: int, days: int) -> None:
     book.write_text(BOOK.format("2.50", "0.250", "20"))
     load_overrides(book, actor="bench")
     spent = [0.0]
-    distribution = derived._replace_query_costs
+    distribution = query_costs.replace
 
     def timed(*args: object, **named: object) -> None:
         start = time.perf_counter()
@@ -71,7 +71,7 @@ def _run(folder: Path, lines: int, days: int) -> None:
         spent[0] += time.perf_counter() - start
 
     begin = time.perf_counter()
-    with mock.patch.object(derived, "_replace_query_costs", timed):
+    with mock.patch.object(query_costs, "replace", timed):
         derived.refresh()
     total = time.perf_counter() - begin
     doubled = Charge.objects.aggregate(cost=Sum("list_cost"))["cost"]

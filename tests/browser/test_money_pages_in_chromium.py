@@ -1,27 +1,18 @@
 """Pages about money in a real browser: no sideways scroll, no script error, a decision by a second person, a note kept."""
 
-import os
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.db import connection
-from playwright.sync_api import Browser, Page
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import Browser
 
-from allocation.models import Grant, Reconciliation, ReconciliationLine, TermsVersion
-from finops.models import User
-from tests.browser import chromium
-from tests.conftest import empty_ledger
+from allocation.models import Reconciliation, ReconciliationLine, TermsVersion
+from tests.browser.site import SIZES, logged_in, looked_at, people
 from tests.web.connected import PAYLOAD
 from web import approving
 
 pytestmark = [pytest.mark.browser]
-SIZES = {"desk": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
-PASSWORD = "correct horse battery"
 CONTRACT = {
     "code": PAYLOAD * 3,
     "provider": "openai",
@@ -36,25 +27,10 @@ PATHS = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def site(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
-    chromium.require()
-    with django_db_blocker.unblock():
-        for name in ("ann", "bo"):
-            Grant.objects.create(user=User.objects.create_user(name, password=PASSWORD), role=Grant.Role.FINANCE)
-        approving.propose_agreements("contracts", [CONTRACT], by="ann")
-        _reconciled()
-        server = LiveServer("127.0.0.1")
-        try:
-            yield server.url
-        finally:
-            server.stop()
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() "
-                    "and pid <> pg_backend_pid()"
-                )
-            empty_ledger()
+def fill() -> None:
+    people("ann", "bo")
+    approving.propose_agreements("contracts", [CONTRACT], by="ann")
+    _reconciled()
 
 
 def _reconciled() -> None:
@@ -68,49 +44,21 @@ def _reconciled() -> None:
     )  # fmt: skip
 
 
-@pytest.fixture
-def browser(site: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    with chromium.browser() as started:
-        connection.close()
-        yield started
-        connection.close()
-
-
-def logged_in(browser: Browser, site: str, who: str, size: str, heard: list[str]) -> Page:
-    page = browser.new_context(viewport=SIZES[size]).new_page()
-    page.on("console", lambda said: heard.append(said.text) if said.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    page.on("dialog", lambda dialog: heard.append(f"dialog {dialog.message}"))
-    page.goto(f"{site}/approvals/")
-    page.fill("#id_username", who)
-    page.fill("#id_password", PASSWORD)
-    page.press("#id_password", "Enter")
-    page.wait_for_selector("h1")
-    return page
-
-
 @pytest.mark.parametrize("size", SIZES)
 def test_every_page_fits_its_screen_and_runs_no_name(browser: Browser, site: str, size: str, tmp_path: Path) -> None:
     heard: list[str] = []
-    page = logged_in(browser, site, "bo", size, heard)
+    page = logged_in(browser, site, "bo", size, heard, "approvals/")
     for number, path in enumerate(PATHS):
-        answer = page.goto(f"{site}/{path}")
-        assert answer is not None
-        assert answer.status == 200, path
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
-        assert page.locator("img").count() == 0, path
-        folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
-        page.screenshot(path=folder / f"money-{number}-{size}.png", full_page=True)
+        looked_at(page, f"{site}/{path}", f"money-{number}-{size}", tmp_path)
     assert heard == []
 
 
 def test_one_prepares_another_accepts(browser: Browser, site: str) -> None:
     heard: list[str] = []
-    own = logged_in(browser, site, "ann", "desk", heard)
+    own = logged_in(browser, site, "ann", "desk", heard, "approvals/")
     assert own.get_by_role("button", name="Accept").is_disabled()
     assert "another person of finance accepts it" in own.inner_text(".asked-form")
-    other = logged_in(browser, site, "bo", "phone", heard)
+    other = logged_in(browser, site, "bo", "phone", heard, "approvals/")
     other.fill("input[name=reason]", "signed")
     other.get_by_role("button", name="Accept").click()
     other.wait_for_selector(".said .success")
@@ -122,7 +70,7 @@ def test_one_prepares_another_accepts(browser: Browser, site: str) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_a_difference_is_followed_to_its_line_and_noted(browser: Browser, site: str, size: str) -> None:
     heard: list[str] = []
-    page = logged_in(browser, site, "bo", size, heard)
+    page = logged_in(browser, site, "bo", size, heard, "approvals/")
     page.goto(f"{site}/reconciliation/?month=2026-09")
     page.get_by_role("link", name="Unexplained", exact=True).click()
     assert "cause=unexplained" in page.url

@@ -8,17 +8,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
 from tests.browser import chromium
+from tests.browser.site import PASSWORD, SIZES, end_sessions
 from tests.web import sample_ledger
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db]
-SIZES = {"desk": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
-PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +34,7 @@ def site(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
             yield server.url
         finally:
             server.stop()
-            _end_sessions()
+            end_sessions()
             sample_ledger.remove()
 
 
@@ -178,15 +176,6 @@ def test_the_whole_page_works_from_the_keyboard(browser: Browser, site: str) -> 
     page.wait_for_selector(".state:has-text('complete')")
     assert "month=" in page.url
     page.context.close()
-
-
-def _end_sessions() -> None:
-    """The server's threads outlive it by a moment, and their sessions would keep the test database from being dropped."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() "
-            "and pid <> pg_backend_pid()"
-        )
 
 
 def folder(tmp_path: Path) -> Path:

@@ -7,23 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
-from playwright.sync_api import Browser, Page
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import Browser
 
-from allocation.models import Grant
-from finops.models import User
 from ingest.models import Connection, IngestRun, UsageEvent
 from ingest.sync import sync
-from tests.browser import chromium
-from tests.conftest import empty_ledger
+from tests.browser.site import SIZES, logged_in, no_sideways_scroll, people
 from tests.fake_provider import FakeProvider, generate
 from tests.fake_provider.pulled import MIDNIGHT, impatient, only
 from tests.web.connected import PAYLOAD
 
 pytestmark = [pytest.mark.browser]
-SIZES = {"desk": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
-PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
@@ -35,57 +28,8 @@ def provider(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[FakePro
         yield running
 
 
-@pytest.fixture
-def site(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
-    chromium.require()
-    with django_db_blocker.unblock():
-        Grant.objects.create(user=User.objects.create_user("admin", password=PASSWORD), role=Grant.Role.ADMIN)
-        server = LiveServer("127.0.0.1")
-        try:
-            yield server.url
-        finally:
-            server.stop()
-            _end_sessions()
-            empty_ledger()
-
-
-def _end_sessions() -> None:
-    """The server's threads outlive it by a moment, and their sessions would keep the test database from being dropped."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() "
-            "and pid <> pg_backend_pid()"
-        )
-
-
-@pytest.fixture
-def browser(site: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
-    """After the site is filled and closed before it is emptied: playwright's loop makes Django wary of the ORM.
-
-    Django keeps another connection for that loop: it may have been ended by a test before, and ends with this one.
-    """
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    with chromium.browser() as started:
-        connection.close()
-        yield started
-        connection.close()
-
-
-def logged_in(browser: Browser, site: str, size: str, heard: list[str]) -> Page:
-    page = browser.new_context(viewport=SIZES[size]).new_page()
-    page.on("console", lambda said: heard.append(said.text) if said.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    page.on("dialog", lambda dialog: heard.append(f"dialog {dialog.message}"))
-    page.goto(f"{site}/sources/")
-    page.fill("#id_username", "admin")
-    page.fill("#id_password", PASSWORD)
-    page.press("#id_password", "Enter")
-    page.wait_for_selector("h1")
-    return page
-
-
-def no_sideways_scroll(page: Page) -> bool:
-    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+def fill() -> None:
+    people("admin", role="admin")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -93,7 +37,7 @@ def test_connect_openai_with_a_wrong_and_with_the_right_key(
     browser: Browser, site: str, provider: FakeProvider, size: str, tmp_path: Path
 ) -> None:
     heard: list[str] = []
-    page = logged_in(browser, site, size, heard)
+    page = logged_in(browser, site, "admin", size, heard, "sources/")
     page.get_by_role("link", name="Connect a source").first.click()
     page.get_by_role("link", name="OpenAI", exact=True).click()
     assert page.locator("#id_secret").get_attribute("type") == "password"
@@ -155,7 +99,7 @@ def test_no_name_runs_and_no_page_scrolls_sideways(browser: Browser, site: str, 
     run.quarantine.create(reason="bad_number", place=PAYLOAD * 5, detail=PAYLOAD * 7, sha256=b"x" * 32)
     ran(None, kind="generic", account=PAYLOAD * 5)
     heard: list[str] = []
-    page = logged_in(browser, site, size, heard)
+    page = logged_in(browser, site, "admin", size, heard, "sources/")
     for path in ("sources/", "sources/conn/", "connect/", "connect/prometheus/", "data-health/",
                  "data-health/quarantine/", "runs/", f"runs/{run.pk}/"):  # fmt: skip
         page.goto(f"{site}/{path}")
@@ -184,7 +128,7 @@ def test_a_phone_shows_whose_and_how_fresh_each_source_is_and_cuts_no_table(
     ran(None, kind="cloudflare_ai_gateway", account="gateway-of-the-search-team", stored=1_234_567)
     ran(None, kind="generic", account="spreadsheet", state="failed", reason="broke off")
     heard: list[str] = []
-    page = logged_in(browser, site, "phone", heard)
+    page = logged_in(browser, site, "admin", "phone", heard, "sources/")
     for path in ("sources/", "sources/production/", "imported/?kind=generic&account=spreadsheet", "data-health/"):
         page.goto(f"{site}/{path}")
         assert no_sideways_scroll(page), path

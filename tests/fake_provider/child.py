@@ -35,8 +35,10 @@ def main() -> None:
 
 
 def _sync(name: str) -> None:
+    from ingest.lease import Busy
     from ingest.models import Connection
-    from ingest.sync import Busy, LeaseLost, sync
+    from ingest.pull import LeaseLost
+    from ingest.sync import sync
 
     while True:
         try:

@@ -34,13 +34,14 @@ def connect(provider: FakeProvider, kind: str = "openai", *, days: int = 30, **g
     return connections.connect(settings, secret=secret, by=None)
 
 
-def only(monkeypatch: pytest.MonkeyPatch, kind: str, *words: str) -> None:
-    """Let a kind pull only the streams whose name holds one of the words."""
+def only(monkeypatch: pytest.MonkeyPatch, kind: str, *words: str, re_read: timedelta | None = None) -> None:
+    """Let a kind pull only the streams whose name holds one of the words; ``re_read``: so far back every time."""
     source = type(get_source(kind))
     pulled = source.streams
 
     def streams(self: Any, options: dict[str, Any]) -> Sequence[Stream]:
-        return [stream for stream in pulled(self, options) if any(word in stream.name for word in words)]
+        found = [stream for stream in pulled(self, options) if any(word in stream.name for word in words)]
+        return found if re_read is None else [stream._replace(re_read=re_read) for stream in found]
 
     monkeypatch.setattr(source, "streams", streams)
 

@@ -52,7 +52,7 @@ def test_a_task_goes_through_the_database_and_is_run_once_by_a_worker(
 
     assert until(lambda: SiteMark.objects.filter(name=WORKER).exists(), 40), worker.poll()
     assert until(lambda: not DirtySlice.objects.exists(), 20)
-    assert until(lambda: waiting() == 0, 10), "what was done is acknowledged"
+    assert until(lambda: waiting() == 0, 60), "what was done is acknowledged"
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
 

@@ -34,7 +34,7 @@ def test_an_address_is_read_as_libpq_reads_it(url: str, expected: dict[str, str]
 
 def test_query_options_are_passed_on_and_win_over_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://db/x?sslmode=verify-full&sslrootcert=/ca.pem&connect_timeout=3")
-    settings = databases(tmp_path)
+    settings = databases(tmp_path)["default"]
     options = settings["OPTIONS"]
     assert isinstance(options, dict)
     assert (options["sslmode"], options["sslrootcert"], options["connect_timeout"]) == ("verify-full", "/ca.pem", "3")
@@ -71,7 +71,7 @@ def test_the_address_may_be_in_a_file_but_not_in_both(monkeypatch: pytest.Monkey
     secret.write_text("postgresql://db/from_file\n")
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.setenv("DATABASE_URL_FILE", str(secret))
-    assert databases(tmp_path)["NAME"] == "from_file"
+    assert databases(tmp_path)["default"]["NAME"] == "from_file"
     monkeypatch.setenv("DATABASE_URL", "postgresql://db/other")
     with pytest.raises(MissingSetting, match="not both"):
         databases(tmp_path)

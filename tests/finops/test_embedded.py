@@ -163,7 +163,7 @@ def test_a_command_that_is_ended_by_a_signal_stops_the_server(data_dir: Path, nu
         assert server is not None
         assert answers(server.url)
         process.send_signal(number)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
     assert process.returncode == 128 + number
     assert not answers(server.url)
 
@@ -300,18 +300,22 @@ def test_the_settings_name_the_running_server_and_without_one_say_how_to_start_i
 ) -> None:
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.delenv("DATABASE_URL_FILE", raising=False)
-    placeholder = databases(data_dir)
+    placeholder = databases(data_dir)["default"]
     assert isinstance(placeholder["OPTIONS"], dict)
     with pytest.raises(psycopg.OperationalError, match=r"embedded PostgreSQL is not running: start through manage\.py"):
         psycopg.connect(dbname="finops", service=placeholder["OPTIONS"]["service"])
     assert list(data_dir.iterdir()) == []
-    server = embedded.ensure_running(data_dir, durable=False)
-    settings = databases(data_dir)
-    assert (settings["HOST"], settings["PORT"], settings["PASSWORD"]) == (
-        "127.0.0.1",
-        str(server.port),
-        server.password,
-    )
+    embedded.ensure_running(data_dir, durable=False)
+    server = embedded.recorded(data_dir)
+    assert server is not None
+    for alias, user, password in (
+        ("default", "finops_app", server.application_password),
+        ("owner", "finops", server.password),
+    ):
+        settings = databases(data_dir)[alias]
+        found = tuple(settings[name] for name in ("HOST", "PORT", "USER", "PASSWORD"))
+        assert found == ("127.0.0.1", str(server.port), user, password)
+    assert server.application_password not in ("", server.password)
 
 
 def test_servers_from_15_to_18_with_btree_gist_are_accepted_and_newer_ones_with_a_warning() -> None:

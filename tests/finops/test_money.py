@@ -21,6 +21,7 @@ from finops.money import (
     require_money,
     round_to_minor,
     share,
+    share_each,
     subtract,
     total,
     total_by,
@@ -82,7 +83,7 @@ def test_shares_add_up_to_the_cost_and_stay_within_one_step_of_their_quota(cost,
 
 
 @given(st.lists(amounts | st.none()), st.sampled_from(["USD", "JPY", "KWD", "CLF"]))
-def test_rounding_to_minor_units_keeps_the_rounded_total(values, currency):
+def test_ar10_rounding_to_minor_units_keeps_the_rounded_total(values, currency):
     rounded = round_to_minor(money(values), currency)
     unit = Decimal(1).scaleb(-minor_digits(currency))
     kept = [value for value in values if value is not None]
@@ -108,6 +109,14 @@ def test_a_third_of_a_dollar_three_times_is_a_dollar():
     assert share(Decimal(1), [1, 1, 1]).to_pylist() == list(
         map(Decimal, ["0.333333333334", "0.333333333333", "0.333333333333"])
     )
+
+
+def test_many_costs_are_shared_over_the_same_weights_as_each_by_itself():
+    costs, weights = money(["1", None, "-1", "0.000000000001", "10"]), [Decimal("0.7"), Decimal("0.2"), Decimal("0.1")]
+    columns = [column.to_pylist() for column in share_each(costs, weights)]
+    for number, cost in enumerate(costs.to_pylist()):
+        expected = [None] * 3 if cost is None else share(cost, weights).to_pylist()
+        assert [column[number] for column in columns] == expected
 
 
 def test_a_credit_is_shared_like_a_charge_with_the_sign_turned():

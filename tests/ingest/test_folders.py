@@ -17,9 +17,9 @@ from finops.models import AuditEvent
 from ingest import folders, health_selectors
 from ingest.connections import Settings, WrongConnection, connect
 from ingest.folders import NoFolder, accept, sweep
+from ingest.lease import Busy, leased
 from ingest.models import Connection, IngestRun, TakenFile, UsageEvent
 from ingest.services import Import, ingest_file
-from ingest.sync import Busy, leased
 from tests.records import payload, write_lines
 
 pytestmark = pytest.mark.usefixtures("ledger")
@@ -238,7 +238,7 @@ def test_a_folder_is_swept_by_one_at_a_time(tmp_path: Path) -> None:
 
 def test_a_long_file_keeps_the_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ingest import intake, reading, streams
-    from ingest.sync import Lease
+    from ingest.lease import Lease
 
     monkeypatch.setattr(intake, "BATCH_ROWS", 100)
     monkeypatch.setattr(reading, "GROUP_ROWS", 50)

@@ -16,7 +16,9 @@ from allocation.models import Charge, Rating
 from allocation.verification import verify
 from finops.approvals import ApprovalError, SelfApproval
 from finops.models import Approval, AuditEvent
-from ingest.calc.price_changes import HELD
+from ingest.calc.price_changes import HELD, changes
+from ingest.calc.price_effects import Resolution, uses_of
+from ingest.calc.price_files import read_prices
 from ingest.calc.prices import PriceError
 from ingest.models import HeldPrice, Price, PriceBookVersion, RateSlot
 from ingest.price_approvals import approve, pending, propose, reject
@@ -37,6 +39,7 @@ ALIASES = {
 }  # fmt: skip
 SNAPSHOTS = ROOT / "tests" / "samples" / "prices" / "llm_price_snapshots.parquet"
 MILLION = 1_000_000
+D = Decimal
 BEFORE, AFTER = date(2026, 1, 1), date(2026, 3, 1)
 
 
@@ -156,7 +159,7 @@ def test_a_later_load_that_says_otherwise_closes_the_request() -> None:
     asked = Approval.objects.get()
     load(AFTER, a="1.2")
     asked.refresh_from_db()
-    assert (pending(), asked.state) == ([], "rejected")
+    assert (pending(), asked.state) == ([], "superseded")
     assert asked.reason.startswith("another version")
     assert rate("a", AFTER) == Decimal("1.2")
     load(AFTER, a="10")  # nobody rejected it: it is asked for again
@@ -211,6 +214,113 @@ def test_an_override_that_jumps_from_the_price_below_it_waits(builtin: None) -> 
     assert "x1,000: per 1k for per 1M tokens" in asked["prices"][0]["reason"]
     approve(asked["id"], by="bob")
     assert cost(price_book().book, **use, input_uncached=MILLION) == {"input_uncached": 1250}
+
+
+USED = {"provider": "openai", "at": datetime(2026, 9, 8, tzinfo=UTC)}
+
+
+def held() -> list[str]:
+    return [
+        f"{price['model']} {price['change']}: {price['reason']}" for asked in pending() for price in asked["prices"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "names", ["{provider: openai, model: 'gpt-4o*'}", "{provider: '*', model: 'gpt-4o'}", "{provider: '*', model: '*'}"]
+)
+def test_a_pattern_waits_that_makes_any_known_model_three_times_as_dear(builtin: None, names: str) -> None:
+    entry = f"- {names[:-1]}, prices: {{input: '250'}}}}".encode()
+    (loaded,) = load_prices(entry, "o.yaml", actor="ann")
+    assert [change.verdict.state for change in loaded.changes] == [HELD]
+    assert cost(price_book().book, **USED, model_served="gpt-4o", input_uncached=MILLION) == {
+        "input_uncached": D("2.5")
+    }
+    (told,) = held()
+    assert "x more" in told or "from free to a price" in told
+    approve(pending()[0]["id"], by="bob")
+    assert cost(price_book().book, **USED, model_served="gpt-4o", input_uncached=MILLION) == {"input_uncached": 250}
+
+
+def test_a_pattern_passes_where_every_model_that_it_prices_costs_about_the_same(builtin: None) -> None:
+    entry = b"""
+- {provider: openai, model: 'gpt-5-chat*', prices: {input: '1.5'}}
+- {provider: openai, model: 'my-own-*', prices: {input: '900'}}
+"""
+    load_prices(entry, "o.yaml", actor="ann")
+    assert pending() == []
+    assert cost(price_book().book, **USED, model_served="gpt-5-chat-latest", input_uncached=MILLION) == {
+        "input_uncached": D("1.5")
+    }
+
+
+def test_a_pattern_is_judged_by_how_usage_really_came(builtin: None) -> None:
+    # 2.5 -> 4 passes; but calls in batch cost 1.25 so far, and an override has one price for all.
+    entry = b"- {provider: openai, model: 'gpt-4o*', valid_from: 2026-01-01, prices: {input: '4'}}"
+    uses = uses_of([("openai", "gpt-4o", "", "", "batch", "", "")])
+    rows = read_prices(entry, day=BEFORE, origin="o").rows
+    (judged,) = Resolution(price_book().book, "override", uses)([], rows, changes([], rows))
+    assert (judged.verdict.state, judged.verdict.reason) == (HELD, "gpt-4o: 3.2x more")
+
+
+def test_taking_prices_away_waits_where_usage_then_costs_three_times_as_much_or_nothing_is_known(
+    builtin: None, tmp_path: Path
+) -> None:
+    ingest_file(
+        Import(
+            write_lines(tmp_path / "u.jsonl", [payload(1) | {"model": "house-model", "model_group": "house-model"}]),
+            "litellm",
+        )
+    )
+    both = b"""
+- {provider: openai, model: gpt-5, prices: {input: '0.4'}}
+- {provider: openai, model: house-model, prices: {input: '3'}}
+- {provider: openai, model: nobody-uses-it, prices: {input: '3'}}
+"""
+    load_prices(both, "o.yaml", actor="ann")
+    approve(pending()[0]["id"], by="bob")  # 1.25 -> 0.4
+    load_prices(b"[]", "o.yaml", actor="ann")
+    assert held() == ["gpt-5 removed: 3.12x more", "house-model removed: used, and without a price then"]
+    for name, rate_ in (("gpt-5", "0.4"), ("house-model", "3")):
+        assert cost(price_book().book, **USED, model_served=name, input_uncached=MILLION) == {
+            "input_uncached": D(rate_)
+        }
+    assert cost(price_book().book, **USED, model_served="nobody-uses-it", input_uncached=MILLION) == {
+        "input_uncached": None
+    }
+    first, second = pending()
+    approve(first["id"], by="bob")
+    assert cost(price_book().book, **USED, model_served="gpt-5", input_uncached=MILLION) == {
+        "input_uncached": D("1.25")
+    }
+    assert [asked["id"] for asked in pending()] == [second["id"]]
+    reject(second["id"], by="bob")
+    assert cost(price_book().book, **USED, model_served="house-model", input_uncached=MILLION) == {"input_uncached": 3}
+
+
+def test_a_price_that_another_entry_of_the_file_goes_on_with_may_go(builtin: None) -> None:
+    load_prices(b"- {provider: openai, model: gpt-5, prices: {input: '1.3'}}", "o.yaml", actor="ann")
+    load_prices(
+        b"- {provider: openai, model: 'gpt-5*', context_over: 0, prices: {input: '1.2'}}", "p.yaml", actor="ann"
+    )
+    assert all("gpt-5 " not in told for told in held())
+
+
+def test_what_a_person_wrote_is_asked_for_again_after_a_rejection_and_a_catalogue_only_where_that_is_said() -> None:
+    load_prices(b"- {provider: selfhosted, model: a, prices: {input: '1'}}", "o.yaml", actor="ann")
+    dearer = b"- {provider: selfhosted, model: a, prices: {input: '10'}}"
+    load_prices(dearer, "o.yaml", actor="ann")
+    reject(pending()[0]["id"], by="bob")
+    load_prices(dearer, "o.yaml", actor="ann")
+    (asked,) = pending()
+    approve(asked["id"], by="bob")
+    assert rate("a", AFTER) == 10
+    load(BEFORE, c="1")
+    load(AFTER, c="10")
+    reject(pending()[0]["id"], by="bob")
+    again = load(AFTER, c="10", b="1")
+    assert (pending(), [change.any_row["model"] for change in again.rejected]) == ([], ["c"])
+    load_prices(catalogue(c="10", b="1"), "again.csv", day=AFTER, actor="ann", again=True)
+    assert len(pending()) == 1
 
 
 def test_proposed_entries_wait_whole_and_leave_the_other_prices_alone() -> None:

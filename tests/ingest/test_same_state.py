@@ -26,7 +26,7 @@ def imported(*paths: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 @pytest.mark.slow
-def test_plain_gz_renamed_shuffled_and_cut_files_give_the_same_state(
+def test_ar5_plain_gz_renamed_shuffled_and_cut_files_give_the_same_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(intake, "BATCH_ROWS", 9_000)
@@ -88,7 +88,7 @@ def test_calls_of_one_trace_further_apart_than_the_look_back_are_two_queries_in_
     assert [row[7] for row in states[0]["cube"]] == [1, 0, 0, 1]
 
 
-def test_the_latest_statement_wins_in_every_order_and_history_keeps_the_others(tmp_path: Path) -> None:
+def test_ar5_the_latest_statement_wins_in_every_order_and_history_keeps_the_others(tmp_path: Path) -> None:
     from datetime import UTC, datetime
     from itertools import permutations
 

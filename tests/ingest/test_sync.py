@@ -17,10 +17,11 @@ from allocation.verification import verify
 from finops.models import AuditEvent
 from ingest import coverage, runs
 from ingest import sync as syncing
+from ingest.lease import Busy, leased
 from ingest.models import Connection, IngestRun, Quarantine, SourceName, UsageEventHistory
-from ingest.pull import Window
+from ingest.pull import LeaseLost, Window
 from ingest.sources import get_source
-from ingest.sync import Busy, LeaseLost, due, leased, sync
+from ingest.sync import due, sync
 from tests.fake_provider import Bucket, FakeProvider, Fault, Scenario, generate, recomputation, said
 from tests.fake_provider.pulled import (
     MIDNIGHT,

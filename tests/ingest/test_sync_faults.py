@@ -180,9 +180,6 @@ def test_two_streams_are_pulled_each_for_itself(
     serve: Callable[..., FakeProvider], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
-    from django.conf import settings as live
-
-    monkeypatch.setattr(live, "ALLOWED_NETWORKS", ["127.0.0.0/8"])
     only(monkeypatch, "openai", "completions", "embeddings")
     impatient(monkeypatch)
     provider = serve(Fault("status", "embeddings", 1, ALWAYS, status=400))

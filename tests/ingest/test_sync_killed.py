@@ -19,8 +19,9 @@ from django.db.models.functions import Now
 from allocation.derived import refresh
 from allocation.verification import verify
 from ingest import facts, lease
+from ingest.lease import Busy
 from ingest.models import Connection, IngestRun
-from ingest.sync import Busy, sync
+from ingest.sync import sync
 from tests.fake_provider import FakeProvider, generate, recomputation
 from tests.fake_provider.children import Child, children, watched
 from tests.fake_provider.pulled import MIDNIGHT, connect, gaps, impatient, only, states, stream_of, tokens
@@ -92,8 +93,8 @@ def test_a_stopped_worker_that_wakes_past_its_lease_commits_nothing(child: Calla
         connection = connect(provider, days=3)
         stopped = child("sync", "fake", lease=4, batch=40, stop=point)
         assert stopped.says("here"), stopped.told()
-        kept = IngestRun.objects.get(state="running")
         assert until(lambda: Connection.objects.filter(lease_until__lt=Now()).exists(), 8)
+        kept = IngestRun.objects.get(state="running")  # what it had sent to the database before it stopped has arrived
         assert finishes_elsewhere(connection, 15) == {}, "whatever the stopped one holds"
         assert tokens("openai") == expected(provider)
         runs = IngestRun.objects.count()

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from allocation.models import AllocatedCost, Charge, CostCentre, CostDaily, Grant, Team
+from allocation.models import AllocatedCost, BillingPeriod, Charge, CostCentre, CostDaily, Grant, Team
 from finops.models import User
 from ingest.models import UsageKey
 from web.models import ApiToken
@@ -81,6 +81,11 @@ def load(*rows: Usage) -> None:
         ]
     )  # fmt: skip
     _daily(rows, owners, named)
+
+
+def freeze(month: date = MONTH, state: str = "soft_closed") -> None:
+    """What was loaded of the month stays as it is."""
+    BillingPeriod.objects.update_or_create(month=month, defaults={"state": state})
 
 
 def _key(provider: str, model: str, feature: str, environment: str) -> int:

@@ -79,6 +79,8 @@ def test_what_waits_is_listed_by_state_and_page(finance: dict[str, str]) -> None
 
 def test_the_command_line_decides_too_and_one_person_alone_cannot(capsys: pytest.CaptureFixture[str]) -> None:
     asked = Approval.objects.create(kind="note", subject="a thing", prepared_by="ann")
+    person("ann", "finance")
+    person("fin", "finance")
     with pytest.raises(CommandError) as refused:
         call_command("approvals", "accept", str(asked.pk), "--as", "ann")
     assert refused.value.returncode == 3

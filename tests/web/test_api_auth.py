@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from allocation.models import Grant
 from finops import audit
-from finops.models import AuditEvent
+from finops.models import AuditEvent, User
 from ingest.models import Connection, IngestRun
 from tests.web.ledger import Usage, bearer, load, person
 from web import tokens
@@ -28,34 +28,121 @@ _UNSAFE_API = {"anonymous": 401, **dict.fromkeys(ROLES, 405), "read": 403, "writ
 _BLIND = {"viewer": 403, "owner": 403}
 _FORBIDDEN = {"anonymous": 401, **dict.fromkeys([*ROLES, *TOKENS], 403)}
 _DONE_OR_WRONG = {200, 400, 405, 415}  # got past the guard; what then happens has its own tests
+
+
+def _changed_by(*callers: str) -> dict[str, Any]:
+    return _FORBIDDEN | dict.fromkeys(callers, _DONE_OR_WRONG)
+
+
+_LOGGED_IN = (
+    {**dict.fromkeys(CALLERS, 302), **dict.fromkeys(ROLES, 200)},
+    {**dict.fromkeys(CALLERS, 302), **dict.fromkeys(ROLES, 405)},
+)
 KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "api that an admin changes": (_SAFE_API | _BLIND, _FORBIDDEN | {"admin": _DONE_OR_WRONG}),
-    "api that finance decides": (
-        _SAFE_API | _BLIND,
-        _FORBIDDEN | dict.fromkeys(["finance", "write"], _DONE_OR_WRONG),
-    ),
-    "api where money is proposed": (
-        _SAFE_API | _BLIND,
-        _FORBIDDEN | dict.fromkeys(["analyst", "finance", "write"], _DONE_OR_WRONG),
-    ),
-    "api that takes records": (_FORBIDDEN | {"ingest": 405}, _FORBIDDEN | {"ingest": _DONE_OR_WRONG}),
+    "api that an admin changes": (_SAFE_API | _BLIND, _changed_by("admin")),
+    "api that finance decides": (_SAFE_API | _BLIND, _changed_by("finance", "write")),
+    "api where money is proposed": (_SAFE_API | _BLIND, _changed_by("analyst", "finance", "write")),
+    "api where alerts are answered": (_SAFE_API, _changed_by("owner", "analyst", "finance", "write")),
+    "api where queries are capped": (_SAFE_API, _changed_by("analyst", "finance", "write")),
+    "api where a budget is proposed": (_SAFE_API, _changed_by("owner", "finance", "write")),
+    "books": (_SAFE_API | _BLIND | {"admin": 403}, {**_FORBIDDEN, "finance": 405, "write": 405}),
+    "books that finance changes": (_SAFE_API | _BLIND | {"admin": 403}, _changed_by("finance", "write")),
+    "api that anybody asks": (_SAFE_API, _changed_by(*ROLES, "write")),
+    "api of the audit trail": (_SAFE_API | _BLIND | {"analyst": 403}, _UNSAFE_API | _BLIND | {"analyst": 403}),
+    "api that takes records": (_FORBIDDEN | {"ingest": 405}, _changed_by("ingest")),
     "api": (_SAFE_API, _UNSAFE_API),
     "api for those who see everything": (_SAFE_API | _BLIND, _UNSAFE_API | _BLIND),
-    "download": ({**dict.fromkeys(CALLERS, 302), **dict.fromkeys(ROLES, 200)},
-                 {**dict.fromkeys(CALLERS, 302), **dict.fromkeys(ROLES, 405)}),
-    "docs": ({**dict.fromkeys(CALLERS, 302), **dict.fromkeys(ROLES, 200)},
-             {**dict.fromkeys(CALLERS, 302), **dict.fromkeys(ROLES, 405)}),
+    "download": _LOGGED_IN, "docs": _LOGGED_IN,
 }  # fmt: skip
 # Pages are checked for not letting in who has not logged in (tokens open no pages); what they show has its own tests.
 URLS: dict[str, tuple[str, str]] = {
     "home": ("page", "/"),
     "login": ("public", "/login/"),
+    "sso-login": ("public", "/login/sso/"),  # see test_sso
+    "sso-callback": ("public", "/login/sso/callback/"),
     "logout": ("page", "/logout/"),
+    "account": ("page", "/account/"),  # see test_log_in
+    "account-password": ("page", "/account/password"),
+    "account-token": ("page", "/account/tokens"),
+    "account-token-revoke": ("page", "/account/tokens/1/revoke"),
+    "account-sessions-end": ("page", "/account/sessions/end"),
+    "people": ("page", "/people/"),
+    "people-create": ("page", "/people/create"),
+    "people-grant": ("page", "/people/grant"),
+    "people-revoke": ("page", "/people/revoke"),
+    "people-switch": ("page", "/people/1/switch"),
+    "people-log-out": ("page", "/people/1/log-out"),
+    "people-token-revoke": ("page", "/people/tokens/1/revoke"),
     "overview": ("page", "/overview/"),
     "overview-cost-centres-csv": ("page", "/overview/cost-centres.csv"),
     "dash": ("page", "/dash/_dash-layout"),
     "api-costs": ("api", "/api/v1/costs?month=2026-09"),
+    "api-usage": ("api", "/api/v1/usage?month=2026-09"),
+    "api-queries": ("api", "/api/v1/queries?day=2026-09-01"),
+    "api-query": ("by id", "/api/v1/queries/1"),  # see test_query_rows
+    "api-forecasts": ("api", "/api/v1/forecasts"),
+    "api-forecasts-accuracy": ("api", "/api/v1/forecasts/accuracy"),
+    "api-forecasts-closes": ("api", "/api/v1/forecasts/closes"),
+    "api-commitments-advice": ("decision", "/api/v1/commitments/advice"),  # no GET; see test_api_advice
+    "api-calendar": ("api that analysts and finance propose to", "/api/v1/calendar"),
+    "api-kpis": ("api", "/api/v1/kpis"),
+    "kpis": ("page", "/kpis/"),
+    "kpis-csv": ("page", "/kpis/kpis.csv"),
+    "kpis-xlsx": ("page", "/kpis/kpis.xlsx"),
+    "api-bridge": ("api", "/api/v1/bridge?month=2026-09"),
+    "api-indices": ("api", "/api/v1/indices?month=2026-09"),
+    "api-tiers": ("api", "/api/v1/tiers?month=2026-09"),
+    "api-tiers-ledger": ("api", "/api/v1/tiers/ledger?month=2026-09"),
+    "api-tiers-months": ("api", "/api/v1/tiers/months?month=2026-09"),
+    "api-tiers-distribution": ("api", "/api/v1/tiers/distribution?month=2026-09"),
+    "api-agents-workflows": ("api", "/api/v1/agents/workflows?month=2026-09"),
+    "api-agents-outcomes": ("api", "/api/v1/agents/outcomes?month=2026-09"),
+    "api-agents-runaways": ("api", "/api/v1/agents/runaways?month=2026-09"),
+    "api-agents-decide": ("decision", "/api/v1/agents/runaways/1/decision"),  # no GET; see test_agents_page
+    "api-anomalies": ("api", "/api/v1/anomalies"),
+    "api-anomaly": ("by id", "/api/v1/anomalies/1"),  # see test_api_anomalies
+    "api-anomaly-feedback": ("decision", "/api/v1/anomalies/1/feedback"),  # no GET; see test_api_anomalies
     "api-cost-centres": ("api", "/api/v1/cost-centres"),
+    "api-outcomes": ("api where outcomes are written", "/api/v1/outcomes"),
+    "api-benchmark-runs": ("api where outcomes are written", "/api/v1/benchmark-runs"),
+    "api-benefits": ("api where outcomes are written", "/api/v1/benefits"),
+    "api-benefit-attest": ("decision", "/api/v1/benefits/1/attest"),  # no GET; see test_api_outcomes
+    "api-benefit-decide": ("decision", "/api/v1/benefits/1/decide"),
+    "api-tiers-predict": ("calculation", "/api/v1/tiers/predict"),  # no GET; see test_predictions
+    "api-tiers-predictions": ("api", "/api/v1/tiers/predictions"),
+    "api-roi": ("api", "/api/v1/roi"),
+    "api-roi-comparisons": ("api where outcomes are written", "/api/v1/roi/comparisons"),
+    "api-roi-efforts": ("api", "/api/v1/roi/efforts"),
+    "api-budgets": ("api where a budget is proposed", "/api/v1/budgets"),
+    "api-budget-state": ("by id", "/api/v1/budgets/1/state"),  # see test_api_watch
+    "api-watch": ("api", "/api/v1/watch"),
+    "api-alerts": ("api", "/api/v1/alerts"),
+    "api-alert-acknowledge": ("decision", "/api/v1/alerts/1/acknowledge"),  # no GET; see test_api_watch
+    "api-silences": ("api where alerts are answered", "/api/v1/silences"),
+    "api-silence": ("decision", "/api/v1/silences/1"),  # no GET; see test_api_watch
+    "api-query-caps": ("api where queries are capped", "/api/v1/query-caps"),
+    "api-query-cap": ("decision", "/api/v1/query-caps/1"),  # no GET; see test_api_watch
+    "api-scenarios": ("api where money is proposed", "/api/v1/scenarios"),
+    "api-scenario": ("api where money is proposed", "/api/v1/scenarios/base"),
+    "api-scenario-versions": ("api where money is proposed", "/api/v1/scenarios/base/versions"),
+    "api-scenario-runs": ("api where money is proposed", "/api/v1/scenarios/base/runs"),
+    "api-scenario-result": ("by id", "/api/v1/scenarios/base/result"),  # see test_api_scenarios
+    "api-scenario-json": ("by id", "/api/v1/scenarios/base/result.json"),
+    "api-scenario-xlsx": ("by id", "/api/v1/scenarios/base/result.xlsx"),
+    "api-scenarios-compare": ("by id", "/api/v1/scenarios/compare"),
+    "api-assumptions": ("api that analysts and finance propose to", "/api/v1/assumptions"),
+    "api-calculators": ("api", "/api/v1/calculators"),
+    "api-calculator": ("calculation", "/api/v1/calculators/tier_cost"),  # no GET; see test_calculators
+    "api-customer-margins": ("calculation", "/api/v1/calculators/customer_margins"),  # no GET; see test_calculators
+    "api-claims": ("api", "/api/v1/claims"),
+    "api-cost-centre-tree": ("api where money is proposed", "/api/v1/cost-centres/tree"),
+    "api-rules": ("api where money is proposed", "/api/v1/rules"),
+    "api-rules-preview": ("preview", "/api/v1/rules/preview"),  # no GET; see test_api_rules
+    "api-rules-versions": ("api for those who see everything", "/api/v1/rules/versions"),
+    "api-mappings": ("api where money is proposed", "/api/v1/mappings"),
+    "api-drivers": ("api where money is proposed", "/api/v1/drivers"),
+    "api-allocations": ("api", "/api/v1/allocations?month=2026-09"),
+    "api-allocations-coverage": ("api for those who see everything", "/api/v1/allocations/coverage?month=2026-09"),
     "api-teams": ("api", "/api/v1/teams"),
     "api-runs": ("api for those who see everything", "/api/v1/runs"),
     "api-quarantine": ("api for those who see everything", "/api/v1/quarantine?run={run}"),
@@ -67,14 +154,53 @@ URLS: dict[str, tuple[str, str]] = {
     "api-commitments": ("api where money is proposed", "/api/v1/commitments"),
     "api-capacity": ("api where money is proposed", "/api/v1/capacity"),
     "api-other-charges": ("api where money is proposed", "/api/v1/other-charges"),
+    "api-splits": ("api where money is proposed", "/api/v1/splits"),
+    "api-rate-cards": ("api where money is proposed", "/api/v1/rate-cards"),
+    "api-adjustments": ("books that finance changes", "/api/v1/adjustments"),
     "api-prices": ("api where money is proposed", "/api/v1/prices?limit=1"),
+    "api-fx-rates": ("api where money is proposed", "/api/v1/fx-rates"),
+    "api-tier-policies": ("api where money is proposed", "/api/v1/tier-policies"),
+    "api-tier-policy-diff": ("by id", "/api/v1/tier-policies/1/diff"),  # see test_tier_policy_page
+    "api-tier-policy": ("by id", "/api/v1/tier-policies/1"),  # see test_api_policies_tiers
+    "api-posting-matrix": ("books that finance changes", "/api/v1/posting-matrix"),
+    "api-statement-policy": ("books that finance changes", "/api/v1/statement-policy"),
+    "api-delivery-plan": ("books that finance changes", "/api/v1/delivery-plan"),
+    "api-close-policy": ("books that finance changes", "/api/v1/close-policy"),
     "api-approvals": ("api that finance decides", "/api/v1/approvals"),
     "api-approval-decision": ("decision", "/api/v1/approvals/1/decision"),  # no GET; see test_api_approvals
     "api-invoices": ("api where money is proposed", "/api/v1/invoices"),
     "api-invoice": ("by id", "/api/v1/invoices/1"),  # see test_api_invoices
+    "api-invoice-withdrawal": ("decision", "/api/v1/invoices/1/withdrawal"),  # no GET; see test_proposals
     "api-reconciliations": ("api that finance decides", "/api/v1/reconciliations"),
     "api-reconciliation": ("by id", "/api/v1/reconciliations/1"),  # see test_api_reconciliations
     "api-reconciliation-line": ("by id", "/api/v1/reconciliations/1/lines/1"),
+    "api-statements": ("api", "/api/v1/statements"),
+    "api-statement": ("by id", "/api/v1/statements/1"),  # see test_api_statements
+    "api-statement-accept": ("decision", "/api/v1/statements/1/accept"),
+    "api-statement-dispute": ("decision", "/api/v1/statements/1/dispute"),
+    "api-statement-resolve": ("decision", "/api/v1/statements/1/resolve"),
+    "api-accruals": ("books", "/api/v1/accruals?month=2026-09"),
+    "api-journal": ("books", "/api/v1/journal?month=2026-09"),
+    "api-journal-csv": ("books", "/api/v1/journal.csv?month=2026-09"),
+    "api-proof": ("books", "/api/v1/proof?month=2026-09"),
+    "api-journal-post": ("decision", "/api/v1/journal/post"),  # no GET; see test_api_books
+    "api-journal-export": ("decision", "/api/v1/journal/export"),
+    "api-journal-number": ("decision", "/api/v1/journal/number"),
+    "api-periods": ("books", "/api/v1/periods"),
+    "api-period": ("books", "/api/v1/periods/2026-09"),
+    "api-period-steps": ("decision", "/api/v1/periods/2026-09/steps"),  # no GET; see test_api_periods
+    "api-period-waivers": ("decision", "/api/v1/periods/2026-09/waivers"),
+    "api-period-reopen": ("decision", "/api/v1/periods/2026-09/reopen"),
+    "api-period-tasks": ("decision", "/api/v1/periods/2026-09/tasks"),
+    "api-period-manifest": ("by id", "/api/v1/periods/2026-09/manifest"),  # see test_api_manifests
+    "api-exports": ("api that anybody asks", "/api/v1/exports"),
+    "api-export": ("by id", "/api/v1/exports/1"),  # see test_api_exports
+    "export-file": ("signed", "/exports/files/x"),
+    "api-webhooks": ("books that finance changes", "/api/v1/webhooks"),
+    "api-webhook": ("by id", "/api/v1/webhooks/1"),  # see test_api_webhooks
+    "api-webhook-deliveries": ("by id", "/api/v1/webhooks/1/deliveries"),
+    "api-audit": ("api of the audit trail", "/api/v1/audit"),
+    "audit": ("page", "/audit/"),
     "api-data-health": ("api for those who see everything", "/api/v1/data-health"),
     "otlp-traces": ("otlp", "/v1/traces"),  # see test_otlp
     "otlp-metrics": ("otlp", "/v1/metrics"),
@@ -101,6 +227,100 @@ URLS: dict[str, tuple[str, str]] = {
     "commitments": ("page", "/commitments/"),
     "commitments-csv": ("page", "/commitments/commitments.csv"),
     "capacity": ("page", "/commitments/capacity/"),
+    "allocation-splits": ("page", "/allocation/splits/"),
+    "allocation-splits-csv": ("page", "/allocation/splits.csv"),
+    "calculators": ("page", "/calculators/"),
+    "calculators-customers": ("page", "/calculators/customers/"),
+    "calculators-customers-csv": ("page", "/calculators/customers.csv"),
+    "calculators-claims": ("page", "/calculators/claims/"),
+    "calculators-claims-csv": ("page", "/calculators/claims.csv"),
+    "calculators-assumptions": ("page", "/calculators/assumptions/"),
+    "calculators-assumptions-csv": ("page", "/calculators/assumptions.csv"),
+    "tiers-predict": ("page", "/tiers/predict/"),
+    "tiers-predict-csv": ("download", "/tiers/predict/prediction.csv"),
+    "tiers-predict-xlsx": ("download", "/tiers/predict/prediction.xlsx"),
+    "tiers-predict-tracking-csv": ("download", "/tiers/predict/predictions.csv"),
+    "anomalies": ("page", "/budgets/anomalies/"),
+    "anomalies-csv": ("download", "/budgets/anomalies/anomalies.csv"),
+    "anomalies-xlsx": ("download", "/budgets/anomalies/anomalies.xlsx"),
+    "anomalies-say": ("page", "/budgets/anomalies/1/say"),
+    "tiers-agents": ("page", "/tiers/agents/"),
+    "tiers-agents-csv": ("page", "/tiers/agents/agents.csv"),
+    "tiers-agents-xlsx": ("page", "/tiers/agents/agents.xlsx"),
+    "tiers-agents-runaways-csv": ("page", "/tiers/agents/runaways.csv"),
+    "tiers-agents-decide": ("page", "/tiers/agents/runaways/1/decide"),
+    "roi": ("page", "/roi/"),
+    "roi-csv": ("page", "/roi/roi.csv"),
+    "roi-xlsx": ("page", "/roi/roi.xlsx"),
+    "roi-attest": ("page", "/roi/benefits/1/attest"),
+    "budgets": ("page", "/budgets/"),
+    "budgets-csv": ("page", "/budgets/budgets.csv"),
+    "budgets-propose": ("page", "/budgets/propose"),
+    "budgets-watch": ("page", "/budgets/watch/"),
+    "budgets-watch-csv": ("page", "/budgets/watch/budgets.csv"),
+    "budgets-watch-xlsx": ("page", "/budgets/watch/watch.xlsx"),
+    "budgets-watch-cap": ("page", "/budgets/watch/caps"),
+    "budgets-watch-cap-end": ("page", "/budgets/watch/caps/1/end"),
+    "budgets-alerts": ("page", "/budgets/alerts/"),
+    "budgets-alerts-csv": ("page", "/budgets/alerts/alerts.csv"),
+    "budgets-alerts-xlsx": ("page", "/budgets/alerts/alerts.xlsx"),
+    "budgets-alerts-acknowledge": ("page", "/budgets/alerts/1/acknowledge"),
+    "budgets-alerts-silence": ("page", "/budgets/alerts/silence"),
+    "budgets-alerts-silence-end": ("page", "/budgets/alerts/silences/1/end"),
+    "forecast": ("page", "/forecast/"),
+    "forecast-csv": ("download", "/forecast/forecast.csv"),
+    "forecast-xlsx": ("download", "/forecast/forecast.xlsx"),
+    "forecast-days-csv": ("download", "/forecast/days.csv"),
+    "forecast-series-csv": ("download", "/forecast/series.csv"),
+    "forecast-scenarios": ("page", "/forecast/scenarios/"),
+    "forecast-scenarios-new": ("page", "/forecast/scenarios/new"),
+    "forecast-scenarios-compare": ("page", "/forecast/scenarios/compare/"),
+    "forecast-scenarios-compare-csv": ("page", "/forecast/scenarios/compare.csv"),  # not for those who see a part
+    "forecast-scenarios-compare-xlsx": ("page", "/forecast/scenarios/compare.xlsx"),
+    "forecast-scenario": ("page", "/forecast/scenarios/base/"),
+    "forecast-scenario-save": ("page", "/forecast/scenarios/base/save"),
+    "forecast-scenario-run": ("page", "/forecast/scenarios/base/run"),
+    "forecast-scenario-csv": ("page", "/forecast/scenarios/base/months.csv"),
+    "forecast-scenario-xlsx": ("page", "/forecast/scenarios/base/run.xlsx"),
+    "forecast-scenario-json": ("page", "/forecast/scenarios/base/run.json"),
+    "forecast-commitments": ("page", "/forecast/commitments/"),
+    "forecast-commitments-csv": ("page", "/forecast/commitments/advice.csv"),
+    "forecast-commitments-xlsx": ("page", "/forecast/commitments/advice.xlsx"),
+    "forecast-accuracy": ("page", "/forecast/accuracy/"),
+    "forecast-accuracy-csv": ("download", "/forecast/accuracy/backtest.csv"),
+    "forecast-closes-csv": ("download", "/forecast/accuracy/closes.csv"),
+    "forecast-accuracy-xlsx": ("download", "/forecast/accuracy/accuracy.xlsx"),
+    "tiers-policy": ("page", "/tiers/policy/"),
+    "tiers-policy-csv": ("page", "/tiers/policy/rules.csv"),
+    "tiers-policy-xlsx": ("page", "/tiers/policy/rules.xlsx"),
+    "tiers": ("page", "/tiers/"),
+    "tiers-csv": ("page", "/tiers/tiers.csv"),
+    "tiers-months-csv": ("page", "/tiers/months.csv"),
+    "tiers-distribution-csv": ("page", "/tiers/distribution.csv"),
+    "tiers-xlsx": ("page", "/tiers/tiers.xlsx"),
+    "queries": ("page", "/queries/"),
+    "queries-csv": ("page", "/queries/queries.csv"),
+    "queries-xlsx": ("page", "/queries/queries.xlsx"),
+    "query": ("page", "/queries/1/"),
+    "query-calls-csv": ("page", "/queries/1/calls.csv"),
+    "explore": ("page", "/explore/"),
+    "explore-csv": ("page", "/explore/explore.csv"),
+    "explore-xlsx": ("page", "/explore/explore.xlsx"),
+    "explore-bridge-csv": ("page", "/explore/bridge.csv"),
+    "allocation": ("page", "/allocation/"),
+    "allocation-csv": ("page", "/allocation/rules.csv"),
+    "allocation-propose": ("page", "/allocation/propose"),
+    "period-journal": ("page", "/periods/2026-09/journal/"),
+    "period-journal-csv": ("page", "/periods/2026-09/journal/journal.csv"),
+    "period-journal-step": ("page", "/periods/2026-09/journal/step"),
+    "periods": ("page", "/periods/"),
+    "period": ("page", "/periods/2026-09/"),
+    "period-step": ("page", "/periods/2026-09/step"),
+    "period-waive": ("page", "/periods/2026-09/waive"),
+    "period-task": ("page", "/periods/2026-09/task"),
+    "period-reopen": ("page", "/periods/2026-09/reopen"),
+    "deliveries": ("page", "/deliveries/"),
+    "delivery-retry": ("page", "/deliveries/1/retry"),
     "approvals": ("page", "/approvals/"),
     "approval-decide": ("page", "/approvals/1/decide"),
     "reconciliation": ("page", "/reconciliation/"),
@@ -110,9 +330,16 @@ URLS: dict[str, tuple[str, str]] = {
     "reconciliation-note": ("page", "/reconciliation/lines/1/note"),
     "invoices": ("page", "/reconciliation/invoices/"),
     "invoice": ("page", "/reconciliation/invoices/1/"),
+    "statements": ("page", "/statements/"),
+    "statements-csv": ("page", "/statements/statements.csv?month=2026-09"),
+    "statement": ("page", "/statements/2026-09/CC-100"),
+    "statement-pdf": ("page", "/statements/1.pdf"),
+    "statement-answer": ("page", "/statements/1/answer"),
     "api-schema": ("api", "/api/schema/"),
     "api-docs": ("docs", "/api/docs/"),
     "healthz": ("probe", "/healthz"),
+    "readyz": ("probe", "/readyz"),  # see test_probes
+    "metrics": ("probe", "/metrics"),
     "export-statement": ("download", "/exports/statement-2026-09.xlsx"),
 }
 
@@ -128,7 +355,9 @@ def names(patterns: list[Any]) -> set[str]:
 
 
 def test_every_url_has_an_entry() -> None:
-    assert names(get_resolver("web.urls").url_patterns) == set(URLS)
+    there = names(get_resolver("web.urls").url_patterns)
+    assert sorted(there - set(URLS)) == [], "add these addresses to URLS in this file, and to tests/web/auth_matrix.py"
+    assert sorted(set(URLS) - there) == [], "these entries of URLS are no addresses any more"
 
 
 @pytest.fixture
@@ -192,7 +421,9 @@ def test_nobody_gets_more_by_role_than_by_grant(kind: str) -> None:
     codes = [row["code"] for row in client.get("/api/v1/cost-centres").json()["results"]]
     assert codes == (["CC-100", "CC-200"] if everything else ["CC-100"])
     assert ("secret-team" in client.get("/api/v1/teams").content.decode()) == everything
-    Grant.objects.all().delete()  # rights that were taken are gone at once
+    Grant.objects.all().delete()  # rights that were taken are gone at once, and so is the session
+    assert client.get("/api/v1/costs", {"month": "2026-09"}).status_code == 401
+    client.force_login(User.objects.get(username=kind))
     assert client.get("/api/v1/costs", {"month": "2026-09"}).json()["results"] == []
     assert client.get("/api/v1/cost-centres").json()["results"] == []
     assert client.get("/api/v1/runs").status_code == 403

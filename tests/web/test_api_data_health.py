@@ -22,7 +22,7 @@ def headers() -> dict[str, str]:
 def test_an_empty_ledger_has_an_answer(headers: dict[str, str]) -> None:
     body = Client().get(URL, **headers).json()
     assert (body["sources"], body["verified_at"], body["unallocated"]) == ([], None, "0.000000000000")
-    assert body["recomputing"] == {"slices": 0, "days": 0, "oldest": None}
+    assert body["recomputing"] == {"slices": 0, "days": 0, "oldest": None, "failed": []}
 
 
 def test_what_the_page_shows(headers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from django.db import DatabaseError, connection
 from django.test import Client
 from django.utils import timezone
 
+from allocation.models import TierRule
 from finops.tokens import TOKEN_CLASSES
 from ingest import push
 from ingest.intake import Unfinished
@@ -79,6 +80,15 @@ def test_the_same_batch_again_is_known_in_any_shape(headers: dict[str, str]) -> 
     assert send(headers, events, "?account=other").json()["stored"] == 3  # an account is part of the identity
 
 
+def test_what_a_router_called_a_query_decides_its_tier(headers: dict[str, str]) -> None:
+    """Ten tokens out are simple, unless a router that the policy maps says otherwise."""
+    batch = [event(1), event(2, router_label="REASONING"), event(3, metadata={"router_label": "complex"})]
+    assert send(headers, batch).json()["stored"] == 3
+    rules = TierRule.objects.in_bulk(UsageEvent.objects.values_list("tier_rule", flat=True))
+    tiers = sorted(rules[event.tier_rule].tier for event in UsageEvent.objects.all())
+    assert tiers == ["complex", "complex", "simple"]
+
+
 def test_numbers_are_never_floats(headers: dict[str, str]) -> None:
     cost = "0.123456789012"  # as a float it would be 0.12345678901200000...
     body = json.dumps([event(1)]).replace("}", f', "cost_usd": {cost}}}').encode()
@@ -93,6 +103,17 @@ def test_what_is_no_count_is_rejected_and_its_neighbours_stored(headers: dict[st
     told = send(headers, f"[{bad},{good}]".encode()).json()
     assert (told["stored"], told["quarantined"]) == (1, 1)
     assert told["rejected"][0]["index"] == 0
+
+
+@pytest.mark.parametrize("nul", ["\\u0000", "\x00"])
+@pytest.mark.parametrize("field", ["model", "id", "input_tokens", "timestamp"])
+def test_a_record_with_nul_is_rejected_in_its_place_and_its_neighbours_stored(
+    headers: dict[str, str], field: str, nul: str
+) -> None:
+    batch = json.dumps([event(1), event(2, **{field: "QQ"}), event(3)]).replace("QQ", f"x{nul}y")
+    told = send(headers, batch.encode()).json()
+    assert (told["stored"], told["quarantined"], told["rejected"][0]["index"]) == (2, 1, 1), told
+    assert UsageEvent.objects.count() == 2
 
 
 def test_a_line_that_is_no_json_is_rejected_in_its_place(headers: dict[str, str]) -> None:

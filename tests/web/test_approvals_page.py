@@ -36,7 +36,7 @@ def test_the_matrix_of_roles(role: str) -> None:
 def test_what_another_person_accepts_is_carried_out_and_audited() -> None:
     request, client = asked(), client_of("finance", "fin")
     found = text(page(client, "/approvals/"))
-    assert "contracts: 1 entries" in found
+    assert "contracts: 1 entry" in found
     assert "asked by ana" in found
     assert all(part in found for part in ("frame: ", "provider openai", "discount 10", "valid from 2026-01-01"))
     answer = decide(client, request, reason="signed", next="/commitments/?month=2026-09")

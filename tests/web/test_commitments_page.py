@@ -15,11 +15,13 @@ from tests.allocation.costing.test_commitments import CREDITS, PTU, SEATS
 from tests.allocation.stated import KINDS, state
 from tests.web.money_pages import BLIND, READERS, client_of, page, row, text
 from web import fleet_rows
+from web.formats import MINUS
 from web.pages import commitments
 
 pytestmark = pytest.mark.usefixtures("ledger")
 PATHS = ("/commitments/", "/commitments/commitments.csv", "/commitments/capacity/")
 MONTH = "?month=2026-09"
+D = Decimal
 FLEET = """
 - {code: lab, gpu: A100, count: 2, valid_from: 2026-09-08, valid_to: 2026-09-09, rent: "1", basis: tokens,
    utilisation: "0.5", serves: [{model: gpt-5, throughput: "100"}], idle_owner: {cost_centre: CC-IT},
@@ -77,7 +79,8 @@ def test_a_credit_burns_down_and_what_expired_is_told() -> None:
     derive()
     markup = page(client_of("analyst"), f"/commitments/{MONTH}")
     # 24 million at 1.25 are 30 of the credit of 100; 70 expire on the 11th, 50 of the other one on the 30th.
-    assert "$100.00 $30.00" in row(markup, 'title="early"><b>early</b><small>ended')
+    assert "$100.00 $30.00 $0.00 expired $70.00" in row(markup, 'title="early"><b>early</b><small>ended')
+    assert MINUS not in row(markup, 'title="early"><b>early</b><small>ended'), "nothing is less than nothing"
     assert "$70.00 expired and went to its owner." in text(markup)
     assert "line-chart" in markup
 
@@ -101,6 +104,28 @@ def test_what_ends_is_warned_of_in_steps() -> None:
     assert 'class="ends ends-30">20 days' in markup
     assert '<span class="muted">365 days' in markup
     assert "1 agreement ends soon" in text(markup)
+
+
+def test_what_ends_is_counted_from_today_whichever_month_is_shown() -> None:
+    agree("contracts", "[{code: near, valid_to: 2026-10-20}]")
+    client = client_of("analyst")
+    for month in ("2026-07", "2026-09"):
+        told = text(page(client, f"/commitments/?month={month}"))
+        assert "counted from today" in told
+        assert "near contract 20 Oct 2026 20 days" in told
+
+
+def test_a_commit_has_no_coverage_and_a_fleets_parts_add_up_to_the_cent() -> None:
+    agree(
+        "commitments",
+        "[{code: deal, kind: enterprise_commit, provider: openai, from: 2026-09-01, to: 2026-10-01, amount: '84'}]",
+    )
+    state("gate", [call(1, 16_000)])
+    derive()
+    client = client_of("analyst")
+    assert "0.0" not in row(page(client, f"/commitments/{MONTH}"), "<b>deal</b>").split("$")[0]
+    month = fleet_rows.FleetMonth(None, "USD", D("10.01"), D("3.335"), D("6.675"), D(0), D(0), D(0), D(0), D(0), [])  # type: ignore[arg-type]
+    assert sum(month.parts.values()) == D("10.01")
 
 
 def test_a_contract_is_told_with_the_rate_its_volume_leads_to() -> None:

@@ -16,15 +16,22 @@ from django.core.management import call_command
 from django.db.models import Sum
 from django.test import Client
 
-from allocation.costing import steps
-from allocation.models import Charge, CostDaily, Grant, Invoice, Reconciliation, TermsVersion, UsageDaily
-from allocation.scope import roles_of
+from allocation import assumptions
+from allocation.attribution import monthly
+from allocation.models import Charge, CostDaily, Grant, Invoice, Reconciliation, Runaway, TermsVersion, UsageDaily
+from allocation.scope import EVERYTHING, roles_of
+from allocation.selectors import CostQuery
+from allocation.value import agents
 from allocation.verification import verify
 from finops.models import SiteMark, User
+from finops.periods import Period
 from ingest import facts
 from ingest.models import DirtySlice, IngestRun, UsageKey
 from ingest.services import Import
 from tests.conftest import empty_ledger
+from web.demo import closes
+from web.demo.agreements import USERS
+from web.demo.calls import write_calls
 from web.demo.load import NotADemo, load, write_files
 from web.demo.plan import NOTES
 from web.demo.seats import ACCOUNT as SEATS
@@ -69,7 +76,7 @@ def loaded(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, 
         empty_ledger()
 
 
-def calls(files: list[Import]) -> Iterator[tuple[str, datetime, int, int, int]]:
+def calls(files: list[Import], late: Path) -> Iterator[tuple[str, datetime, int, int, int]]:
     """(model, time, input, output, cached) of every record in the demo's files, read without the product's sources."""
     page = json.loads(files[0].path.read_text(encoding="utf-8"))
     for bucket in page["data"]:
@@ -80,20 +87,38 @@ def calls(files: list[Import]) -> Iterator[tuple[str, datetime, int, int, int]]:
         for record in csv.DictReader(lines):
             at = datetime.fromisoformat(record["hour"])
             yield record["model"], at, int(record["input_tokens"]), int(record["output_tokens"]), 0
-    with gzip.open(files[2].path, "rt", encoding="utf-8") as lines:
+    for path in (files[2].path, late):
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                call = json.loads(line)
+                usage = call["metadata"]["usage_object"]
+                cached = usage["prompt_tokens_details"]["cached_tokens"]
+                at = datetime.fromisoformat(call["startTime"])
+                yield call["model"], at, usage["prompt_tokens"], usage["completion_tokens"], cached
+    with gzip.open(files[5].path, "rt", encoding="utf-8") as lines:
         for line in lines:
-            call = json.loads(line)
-            usage = call["metadata"]["usage_object"]
-            cached = usage["prompt_tokens_details"]["cached_tokens"]
-            at = datetime.fromisoformat(call["startTime"])
-            yield call["model"], at, usage["prompt_tokens"], usage["completion_tokens"], cached
+            for span in json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"]:
+                said = {each["key"]: next(iter(each["value"].values())) for each in span["attributes"]}
+                if said["gen_ai.operation.name"] == "chat":
+                    at = datetime.fromtimestamp(int(span["startTimeUnixNano"]) / 1e9, UTC)
+                    counts = ("input_tokens", "output_tokens", "cache_read.input_tokens")
+                    entered, made, cached = (int(said[f"gen_ai.usage.{name}"]) for name in counts)
+                    yield said["gen_ai.request.model"], at, entered, made, cached
+
+
+def traces(path: Path) -> set[str]:
+    """The queries that a file of calls names."""
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        return {json.loads(line)["trace_id"] for line in lines}
 
 
 @pytest.mark.slow
 def test_the_total_is_that_of_the_files_to_the_last_digit(loaded: dict[str, Any], tmp_path: Path) -> None:
     expected: dict[str, Decimal] = {}
     records: Counter[str] = Counter()
-    for model, at, prompt, output, cached in calls(write_files(Window.ending(TODAY, NOW), tmp_path)):
+    window = Window.ending(TODAY, NOW)
+    late = write_calls(window, tmp_path / "late.jsonl.gz", late=closes.late_day(window), only_late=True)
+    for model, at, prompt, output, cached in calls(write_files(window, tmp_path), late):
         records[model] += 1
         if model not in OWN:
             fresh, made, read = map(Decimal, rates(model, at))
@@ -143,13 +168,14 @@ def test_planted_variances_are_found_with_their_causes(loaded: dict[str, Any]) -
         usage_key_id__in=UsageKey.objects.filter(billing_account="anthropic-main").values("id"),
     ).exists()
     assert all(number.startswith("example-") for number in Invoice.objects.values_list("number", flat=True))
-    assert set(TermsVersion.objects.filter(live=True).values_list("kind", flat=True)) == set(steps.AGREEMENTS)
+    assert set(TermsVersion.objects.filter(live=True).values_list("kind", flat=True)) >= set(monthly.DOCUMENTS)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", [
     "/prices/", "/prices/answers/?month=2026-10", "/commitments/?month=2026-10", "/commitments/capacity/?month=2026-10",
-    "/approvals/", "/reconciliation/?month=2026-10", "/reconciliation/invoices/?month=2026-10",
+    "/tiers/agents/?month=2026-10", "/approvals/", "/reconciliation/?month=2026-10",
+    "/reconciliation/invoices/?month=2026-10", "/deliveries/",
 ])  # fmt: skip
 def test_no_page_about_money_is_in_its_empty_state(loaded: dict[str, Any], path: str) -> None:
     client = Client()
@@ -160,7 +186,31 @@ def test_no_page_about_money_is_in_its_empty_state(loaded: dict[str, Any], path:
 
 
 @pytest.mark.slow
-def test_it_tells_the_story_of_two_diverging_ends(loaded: dict[str, Any]) -> None:
+def test_tasks_of_agents_are_as_the_register_says_and_some_ran_away(loaded: dict[str, Any]) -> None:
+    """The median calls of a task lie within the register's low and high; failed tasks cost more; who called whom is known."""
+    found = {
+        line.of.feature: line.found
+        for line in agents.report(EVERYTHING, CostQuery(Period.month("2026-10"))).lines
+        if line.of.feature.startswith("example-")
+    }
+    entries = assumptions.shipped().entries
+    for feature, code in (("example-code-agent", "complex"), ("example-claims-triage", "moderate")):
+        entry, calls = entries[f"calls_per_task.{code}"], found[feature].calls_per_task
+        assert entry.low < calls.p50 < entry.high
+        assert found[feature].failed_cost > 0
+    assert (found["example-code-agent"].depth, found["example-deep-research"].depth) == (2, 3)
+    assert set(Runaway.objects.filter(reason="loop").values_list("feature", flat=True)) == {"example-code-agent"}
+    costs = {one.feature: one for one in agents.outcome_costs(EVERYTHING, CostQuery(Period.month("2026-10")))}
+    assert (
+        costs["example-code-agent"].attempts
+        > costs["example-code-agent"].tasks
+        > costs["example-code-agent"].resolved
+        >= 30
+    )
+
+
+@pytest.mark.slow
+def test_it_tells_the_story_of_two_diverging_ends(loaded: dict[str, Any], tmp_path: Path) -> None:
     assert loaded["months"] == MONTHS
     cost, queries = {}, {}
     usage = CostDaily.objects.exclude(provenance="billed").exclude(tier="")  # a bill and an agreement know no tier
@@ -170,13 +220,21 @@ def test_it_tells_the_story_of_two_diverging_ends(loaded: dict[str, Any]) -> Non
     assert {tier for tier, _ in cost} == {"simple", "moderate", "complex", "research"}
     each = {place: cost[place] / queries[place] for place in cost}
     assert each["simple", 10] < each["simple", 8] / 2, "simple queries get cheaper"
-    assert each["complex", 10] > each["complex", 8], "complex ones dearer"
+    single = CostDaily.objects.filter(tier="research", tier_estimated=False).values("charge_date__month")
+    of_month = {row["charge_date__month"]: row["cost"] / row["count"]
+                for row in single.annotate(cost=Sum("effective_cost"), count=Sum("queries"))}  # fmt: skip
+    assert of_month[10] > of_month[8] * Decimal("1.05"), "research gets dearer"
     assert cost["complex", 10] > cost["complex", 8] * Decimal("1.3")
     assert sum(queries[tier, 10] for tier in ("complex", "research")) < queries["simple", 10] / 100
     assert cost["complex", 10] > cost["simple", 10]
-    single = UsageDaily.objects.filter(tier_estimated=False).values_list("tier", flat=True).distinct()
-    assert set(single) == {"simple", "moderate", "complex", "research"}, "each tier has single requests too"
-    assert loaded["queries"] == sum(queries.values())
+    tiers = UsageDaily.objects.filter(tier_estimated=False).values_list("tier", flat=True).distinct()
+    assert set(tiers) == {"simple", "moderate", "complex", "research"}, "each tier has single requests too"
+    window = Window.ending(TODAY, NOW)
+    day = closes.late_day(window)
+    in_time = traces(write_calls(window, tmp_path / "calls.jsonl.gz", late=day))
+    late = traces(write_calls(window, tmp_path / "late.jsonl.gz", late=day, only_late=True)) - in_time
+    assert late, "queries of a closed month: they are among the facts, and as money in the month that is open"
+    assert loaded["queries"] == sum(queries.values()) + len(late)
 
 
 @pytest.mark.slow
@@ -188,10 +246,13 @@ def test_a_realistic_part_is_unallocated_and_unpriced(loaded: dict[str, Any], mo
     estimate = rows.aggregate(total=Sum("unpriced_estimate"))["total"]
     assert Decimal("0.02") <= unallocated / total <= Decimal("0.05")
     assert 0 < estimate < total / 100
-    assert rows.values("cost_centre").distinct().count() == 6
-    assert set(rows.values_list("charge_date__day", flat=True)) == set(range(1, (15 if month == 11 else 30) + 1)) | (
-        {31} if month in (8, 10) else set()
+    assert set(rows.values_list("cost_centre__code", flat=True)) == {*USERS, "CC-390", None}, (
+        "CC-390 bears the variance"
     )
+    days = {31: (8, 10), 30: (9,), 15: (11,)}
+    expected = set(range(1, next(last for last, months in days.items() if month in months) + 1))
+    usage = rows.filter(requests__gt=0)  # what is corrected or owed by the day stands on the day of the clock too
+    assert set(usage.values_list("charge_date__day", flat=True)) == expected, "days with calls are those of the data"
 
 
 @pytest.mark.slow

@@ -7,8 +7,9 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+from web.exports.book import Page
 from web.exports.files import replacing
-from web.exports.sheets import Layout, Page
+from web.exports.sheets import Layout
 
 
 def test_a_file_gets_the_rights_that_the_umask_leaves(tmp_path: Path) -> None:

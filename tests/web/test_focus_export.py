@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,16 @@ from django.db import connection
 from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 
-from allocation import focus_selectors
+from allocation import focus_selectors, reconciliation_invoices
+from allocation.attribution import monthly
+from allocation.calc.attribution import parse_mappings
+from allocation.close import accruals, gl
+from allocation.costing import terms
 from allocation.derived import refresh
-from allocation.models import AllocatedCost, Charge
+from allocation.models import AllocatedCost, BillingPeriod, Charge, Correction, CostDaily, SplitCost, TermsVersion
 from allocation.scope import EVERYTHING
 from finops.periods import Period
-from ingest.models import BilledLine
+from ingest.models import BilledLine, UsageKey
 from ingest.services import Import, ingest_file
 from tests.conftest import empty_ledger
 from tests.web import focus_month
@@ -33,8 +38,22 @@ from web.exports.focus_files import writing
 
 D = Decimal
 TOOLKIT = Path(sys.executable).with_name("focus-toolkit")
+LATER = datetime(2027, 1, 1, tzinfo=UTC)
 COSTS = {"ListCost": "list_cost", "ContractedCost": "contracted_cost", "EffectiveCost": "effective_cost",
          "BilledCost": "billed_cost"}  # fmt: skip
+INVOICE = {
+    "issuer": "anthropic", "number": "BILL-7", "billing_account": "main", "billing_period": "2026-10",
+    "issued_on": "2026-11-03", "currency": "USD", "total": "81.40",
+    "lines": [{"description": "seats", "category": "Purchase", "amount": "81.40"}],
+}  # fmt: skip
+POOLS = [
+    {"code": "finance", "source": {"cost_centre": "FIN"}, "method": "even", "over": ["CC-100", "CC-200", "CC-300"]},
+    {"code": "idle", "source": {"idle": True}, "method": "fixed", "shares": {"CC-100": "0.25", "CC-300": "0.5"}},
+]
+CARDS = [
+    {"code": "tokens", "cost_centre": "CC-200", "owner": {"cost_centre": "PLATFORM"}, "unit": "tokens", "rate": "2.5",
+     "currency": "USD"},
+]  # fmt: skip
 OF_NOTHING = '{"Elements":[{"ContractId":"x","ContractCommitmentId":"x","ContractCommitmentAppliedCost":1}]}'
 DATASETS = {"cost-and-usage": "", "contract-commitment": "-contract-commitment", "billing-period": "-billing-period",
             "invoice-detail": "-invoice-detail"}  # fmt: skip
@@ -48,6 +67,8 @@ class Made:
     again: Path
     narrow: Path
     answer: dict[str, Any]
+    daily: dict[tuple[str | None, str | None], tuple[Decimal, ...]] = field(default_factory=dict)
+    moved: int = 0
     ledger: dict[str, Decimal] = field(default_factory=dict)
     by_centre: dict[str | None, Decimal] = field(default_factory=dict)
     batches: list[int] = field(default_factory=list)
@@ -66,10 +87,22 @@ def october(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pyt
 
 def _october(folders: list[Path]) -> Made:
     focus_month.load(folders[0])
+    reconciliation_invoices.enter(INVOICE, by="test")
+    monthly.load("splits", POOLS, actor="test")
+    monthly.load("rate_cards", CARDS, actor="test")
+    refresh()
     made = Made(*folders, export(folders[0], "--format", "csv,parquet"))
     rows = AllocatedCost.objects.filter(charge__billing_period="2026-10-01")
     made.ledger = rows.aggregate(**{name: Sum(column) for name, column in COSTS.items()}, quantity=Sum("quantity"))
-    made.by_centre = dict(rows.values_list("cost_centre__code").annotate(Sum("effective_cost")).order_by())
+    moves = SplitCost.objects.filter(charge_date__range=("2026-10-01", "2026-10-31"))
+    made.by_centre = defaultdict(Decimal)
+    for shares in (rows, moves):
+        for centre, cost in shares.values_list("cost_centre__code").annotate(Sum("effective_cost")).order_by():
+            made.by_centre[centre] += cost or 0
+    made.moved = moves.count()
+    daily = CostDaily.objects.filter(charge_date__range=("2026-10-01", "2026-10-31")).order_by()
+    sums = daily.values_list("cost_centre__code", "team__code").annotate(*(Sum(name) for name in COSTS.values()))
+    made.daily = {tuple(row[:2]): row[2:] for row in sums if any(row[2:])}
     made.shares = rows.count()
     with pytest.MonkeyPatch.context() as patch:
         for size in (50, 10):
@@ -146,6 +179,9 @@ def _broken(october: Made, folder: Path, part: str, **changes: str) -> list[str]
         ("", {"AllocatedMethodDetails": '{"Elements":[{"AllocatedRatio":0.9}]}'}, "FDT-ALLOC-001"),
         ("", {"x_SplitOriginCost": "7.0"}, "FDT-ALLOC-005"),
         ("-contract-commitment", {"ContractCommitmentPeriodEnd": "2026-09-01T00:00:00Z"}, "FDT-CROSS-050"),
+        ("", {"AllocatedMethodDetails": '{"Elements":[{"AllocatedRatio":1.5}]}'}, "FDT-ALLOC-006"),
+        ("-contract-commitment", {"ContractCommitmentPaymentUpfrontPercentage": "7.0"}, "FDT-CROSS-051"),
+        ("-invoice-detail", {"BillingCurrency": "EUR"}, "FDT-CROSS-020"),
     ],
 )  # fmt: skip
 def test_what_is_broken_in_a_bundle_the_toolkit_reports(
@@ -176,10 +212,63 @@ def test_the_costs_of_the_files_are_the_ledger_s(october: Made) -> None:
         by_centre: dict[str | None, Decimal] = defaultdict(Decimal)
         for row in rows:
             by_centre[row["x_CostCentre"] or None] += D(row["EffectiveCost"])
-        assert by_centre == {centre: cost or 0 for centre, cost in october.by_centre.items()}
+        assert by_centre == october.by_centre
     assert {k: D(v) for k, v in october.answer["focus"]["totals"]["USD"].items()} == {
         n: october.ledger[n] for n in COSTS
     }
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.4"])
+def test_who_bears_what_is_what_cost_daily_and_so_statements_say(october: Made, version: str) -> None:
+    found: dict[tuple[str | None, str | None], list[Decimal]] = defaultdict(lambda: [D(0)] * 4)
+    for row in read(october.folder / f"focus-{version}_2026-10.csv"):
+        if (
+            row["ChargePeriodStart"] >= "2026-10"
+        ):  # a bill's correction of September, which is open, is September's cost
+            sums = found[row["x_CostCentre"] or None, row["x_Team"] or None]
+            sums[:] = [one + D(row[name]) for one, name in zip(sums, COSTS, strict=True)]
+    assert {owner: tuple(sums) for owner, sums in found.items() if any(sums)} == october.daily
+
+
+def test_what_a_pool_or_a_rate_card_moves_is_a_row_taken_and_rows_given_that_name_it(october: Made) -> None:
+    rows = [row for row in read(october.folder / "focus-1.4_2026-10.csv") if row["x_Reason"] in ("split", "rate_card")]
+    assert len(rows) == october.moved > 20
+    assert len({row["x_ChargeId"] for row in rows}) == len(rows)
+    assert {(row["ChargeCategory"], row["ConsumedQuantity"], row["SkuId"]) for row in rows} == {("Adjustment", "", "")}
+    assert {row["x_AllocationRule"] for row in rows} == {"finance step 1", "idle step 2", "tokens step 1"}
+    taken = {row["x_ChargeId"]: row for row in rows if not row["x_SplitOriginId"]}
+    assert {name.rsplit(":", 1)[0] for name in taken} == {"shared:finance:1", "shared:idle:2", "variance:tokens:1"}
+    given: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for row in rows:
+        if row["x_SplitOriginId"]:
+            assert row["x_OriginChargeId"] == row["x_SplitOriginId"]
+            given[row["x_SplitOriginId"]].append(row)
+    assert given.keys() == taken.keys()
+    for name, parts in given.items():
+        for column in COSTS:
+            assert sum(D(row[column]) for row in parts) == -D(taken[name][column])
+    assert {row["AllocatedMethodId"] for parts in given.values() for row in parts} == {
+        "pool finance step 1", "pool idle step 2", "rate card tokens step 1",
+    }  # fmt: skip
+    (whole, *_) = [
+        parts for name, parts in given.items() if name.startswith("shared:idle") and D(taken[name]["EffectiveCost"])
+    ]
+    assert {row["x_CostCentre"] for row in whole} == {"CC-100", "CC-300"}
+
+
+def test_charges_that_an_invoice_by_hand_settles_name_it_and_add_up_to_it(october: Made) -> None:
+    details = {row["InvoiceDetailId"]: row for row in read(october.folder / "focus-1.4-invoice-detail_2026-10.csv")}
+    line = details["BILL-7/main/USD/Purchase"]
+    assert (line["InvoiceId"], line["BilledCost"], line["InvoiceIssueDate"]) == (
+        "BILL-7",
+        "81.4",
+        "2026-11-03T00:00:00Z",
+    )
+    rows = [row for row in read(october.folder / "focus-1.4_2026-10.csv") if row["InvoiceId"] == "BILL-7"]
+    assert sum(D(row["BilledCost"]) for row in rows) == D("81.4")  # seats and what the invoice has beyond them
+    assert len([row for row in rows if row["InvoiceDetailId"] == line["InvoiceDetailId"]]) > 1
+    others = [row for row in read(october.folder / "focus-1.4_2026-10.csv") if row["InvoiceId"].startswith("PROV-")]
+    assert {row["InvoiceId"] for row in others} >= {"PROV-2026-10-agreement"}
 
 
 def test_price_times_quantity_is_the_cost_to_twelve_decimals_in_every_priced_row(october: Made) -> None:
@@ -235,7 +324,7 @@ def test_unpriced_usage_is_flagged_and_counted(october: Made) -> None:
     assert all(row["ListUnitPrice"] == "" and row["ChargeDescription"].startswith("Unpriced") for row in rows)
 
 
-def test_the_same_state_makes_the_same_bytes_whatever_ids_its_rows_have(october: Made) -> None:
+def test_ar22_the_same_state_makes_the_same_bytes_whatever_ids_its_rows_have(october: Made) -> None:
     for path in october.again.glob("*.csv"):
         assert path.read_bytes() == (october.folder / path.name).read_bytes(), path.name
     assert len(list(october.again.glob("*.csv"))) == 5
@@ -244,7 +333,7 @@ def test_the_same_state_makes_the_same_bytes_whatever_ids_its_rows_have(october:
 def test_rows_are_read_in_batches_with_a_fixed_number_of_queries_each(october: Made) -> None:
     assert sum(october.batches) == october.shares
     assert set(october.batches[:-1]) == {10}
-    assert october.queries == [1, 1], "two for each batch, and one for all"
+    assert october.queries == [5, 5], "two for each batch, one for all, and two for what each of two months stands on"
 
 
 def test_money_in_parquet_is_decimal_and_says_what_the_csv_says(october: Made) -> None:
@@ -275,6 +364,8 @@ def test_our_own_files_are_imported_to_the_same_sums(october: Made, version: str
         **{name: Sum(column) for name, column in COSTS.items()}, quantity=Sum("consumed_quantity")
     )
     assert lines == october.ledger
+    ingest_file(Import(october.folder / f"focus-{version}_2026-10.{ending}", "focus", observed_at=LATER))
+    assert BilledLine.objects.aggregate(cost=Sum("effective_cost"))["cost"] == october.ledger["EffectiveCost"]
     refresh()
     charged = Charge.objects.aggregate(**{name: Sum(column) for name, column in COSTS.items()})
     assert charged == {name: october.ledger[name] for name in COSTS}
@@ -287,6 +378,22 @@ def test_text_that_a_spreadsheet_would_run_is_guarded_in_csv_only(tmp_path: Path
             put(table)
     assert (tmp_path / "a.csv").read_text() == "x_Team,BilledCost\n'=1+1,-1.5\nsearch,2.0\n,\n"
     assert pq.read_table(tmp_path / "a.parquet")["x_Team"].to_pylist()[0] == "=1+1"
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("name", ["=1+1", "'=1+1", "-team", "'tis"])
+def test_a_name_like_a_formula_comes_back_from_our_own_file_as_it_was(
+    tmp_path: Path, ledger: None, settings: Any, name: str, ending: str
+) -> None:
+    settings.TAG_KEYS = [*settings.TAG_KEYS, "cost_centre"]
+    load(Usage("12.5", owner=name))
+    call_command(
+        "export", "focus", "--month", "2026-09", "--format", ending, "--focus-version", "1.4", "--out", f"{tmp_path}/"
+    )
+    ingest_file(Import(tmp_path / f"focus-1.4_2026-09.{ending}", "focus"))
+    (line,) = BilledLine.objects.all()
+    assert UsageKey.objects.get(pk=line.usage_key_id).tags["cost_centre"] == name
+    assert line.effective_cost == D("12.5")
 
 
 @pytest.mark.django_db
@@ -375,3 +482,74 @@ def test_ratios_of_thirds_sum_to_one_and_a_correction_names_the_charge_it_correc
     assert {correction["origin"]} == origins
     assert correction["charge_id"] not in origins
     assert (correction["day"].isoformat(), correction["billing_period"].isoformat()) == ("2026-08-31", "2026-09-01")
+
+
+@pytest.mark.django_db
+def test_what_is_billed_ahead_is_in_the_files_of_the_month_of_its_day_on_the_invoice_it_was_billed_by(
+    tmp_path: Path,
+) -> None:
+    load(Usage("3"), Usage("40", day=focus_month.date(2026, 10, 2), provider="anthropic"))
+    Charge.objects.update(billing_period="2026-09-01")  # of both, the second is a fee of October
+    files = {}
+    for month in ("2026-09", "2026-10"):
+        call_command(
+            "export", "focus", "--month", month, "--format", "csv", "--focus-version", "1.4", "--out", f"{tmp_path}/"
+        )
+        (files[month],) = read(tmp_path / f"focus-1.4_{month}.csv")
+    assert {month: row["EffectiveCost"] for month, row in files.items()} == {"2026-09": "3.0", "2026-10": "40.0"}
+    assert {month: row["BillingPeriodStart"][:7] for month, row in files.items()} == {month: month for month in files}
+    assert files["2026-10"]["InvoiceId"].startswith("PROV-2026-09-anthropic")
+
+
+@pytest.mark.django_db
+def test_what_is_accrued_has_one_number_in_accruals_and_in_the_files(tmp_path: Path) -> None:
+    gl.load({"payers": [{"issuer": "openai", "legal_entity": "DE01"}]}, actor="test")
+    load(Usage("3"), Usage("2", provider="anthropic", model="claude"))
+    accruals.run(Period.month("2026-09"), "test")
+    accrued = {row.invoice_id for row in accruals.of(Period.month("2026-09"))}
+    call_command(
+        "export", "focus", "--month", "2026-09", "--format", "csv", "--focus-version", "1.4", "--out", f"{tmp_path}/"
+    )
+    assert {row["InvoiceId"] for row in read(tmp_path / "focus-1.4_2026-09.csv")} == accrued
+    assert len(accrued) == 2
+    assert any(name.startswith("PROV-2026-09-openai-") and name.endswith("-DE01") for name in accrued)
+
+
+@pytest.mark.django_db
+def test_two_postings_that_say_the_same_of_one_charge_have_ids_of_their_own(tmp_path: Path) -> None:
+    load(Usage("3"))
+    charge = Charge.objects.get()
+    for _ in range(2):
+        posting = Correction.objects.create(charge_date="2026-08-31", posted_on=charge.charge_date, cause="rerate")
+        again = Charge.objects.get(pk=charge.pk)
+        again.pk, again.charge_class, again.corrects_date, again.correction = None, "Correction", "2026-08-31", posting
+        again.save()
+        AllocatedCost.objects.create(charge=again, charge_date=again.charge_date, part=0, quantity=3, effective_cost=3)
+    ids = [
+        row["charge_id"]
+        for batch in focus_selectors.ledger(EVERYTHING, Period.month("2026-09"))
+        for row in batch.to_pylist()
+    ]
+    assert len(ids) == len(set(ids)) == 3
+
+
+@pytest.mark.django_db
+def test_an_admin_s_mapping_comes_before_what_is_stated_and_a_closed_month_keeps_those_it_was_closed_with() -> None:
+    def attributed() -> set[tuple[str, str, str]]:
+        (batch,) = focus_selectors.ledger(EVERYTHING, Period.month("2026-09"))
+        return {(row["environment"], row["feature"], row["tags"]) for row in batch.to_pylist()}
+
+    def map_to(environment: str) -> TermsVersion:
+        sets = {"environment": environment, "tag.product": "assistant"}
+        return terms.load(
+            "mappings", [{"id": "m1", "when": {"provider": "openai"}, "set": sets}], parse_mappings, actor="test"
+        )
+
+    load(Usage("3", environment="prod", feature="chat"))
+    assert attributed() == {("prod", "chat", "")}
+    version = map_to("test")
+    assert attributed() == {("test", "chat", '{"product": "assistant"}')}
+    held = {"mappings": {"number": version.number, "sha256": version.content_hash}}
+    BillingPeriod.objects.create(month="2026-09-01", state="soft_closed", frozen_versions={"terms": held})
+    map_to("lab")
+    assert attributed() == {("test", "chat", '{"product": "assistant"}')}

@@ -30,6 +30,7 @@ from ingest.connections import Trial
 from tests.web.connected import connected
 from tests.web.ledger import Usage, bearer, load, person
 from web import connecting
+from web.downloads import XLSX
 
 DOCUMENT = Path(__file__).parents[2] / "web" / "api" / "openapi.yaml"
 EXAMPLES = int(os.environ.get("FINOPS_FUZZ_EXAMPLES", "40"))
@@ -46,6 +47,22 @@ def test_the_document_that_is_checked_in_is_the_generated_one() -> None:
     assert DOCUMENT.read_text().strip() == generated().strip()
 
 
+FILES = {"csv": "text/csv", "xlsx": XLSX}
+
+
+@pytest.mark.django_db
+def test_every_example_of_a_parameter_is_answered_by_itself() -> None:
+    load(Usage("1", feature="code-agent"))
+    headers, asked = bearer(person("reader", "finance")), 0
+    for path, operations in yaml.safe_load(DOCUMENT.read_text())["paths"].items():
+        for parameter in operations.get("get", {}).get("parameters", ()):
+            for example in parameter.get("examples", {}).values():
+                answer = Client().get(path, {parameter["name"]: example["value"]}, **headers)
+                assert answer.status_code == 200, (path, parameter["name"], answer.content)
+                asked += 1
+    assert asked
+
+
 def test_every_operation_is_documented() -> None:
     document = yaml.safe_load(DOCUMENT.read_text())
     api = {pattern for pattern in _paths(get_resolver("web.api.urls").url_patterns) if pattern.startswith("/api/v1/")}
@@ -59,7 +76,8 @@ def test_every_operation_is_documented() -> None:
             assert {"400", "401", "403"} <= set(operation["responses"])
             assert {"200", "201", "202"} & set(operation["responses"])
             for code, answer in operation["responses"].items():
-                media = "application/json" if code in ("200", "201", "202") else "application/problem+json"
+                told = FILES.get(path.rpartition(".")[2], "application/json")
+                media = told if code in ("200", "201", "202") else "application/problem+json"
                 assert list(answer["content"]) == [media], (path, code)
     names = {parameter["name"] for parameter in document["paths"]["/api/v1/costs"]["get"]["parameters"]}
     assert {f"filter[{name}]" for name in FILTERS} <= names
@@ -97,8 +115,8 @@ _ours = [
 
 
 @pytest.fixture
-def access(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """Tokens of a reader and of an admin who changes sources, none of which is asked anything.
+def access(ledger: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Tokens that may: of finance, of an admin who changes sources, none of which is asked anything, and of a sender.
 
     Requests leave the test's connection open, as Django's own test client does.
     """
@@ -110,8 +128,12 @@ def access(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]
     )  # fmt: skip
     monkeypatch.setattr(connecting, "try_out", lambda _: Trial(True, "The key works"))
     connected("conn")
-    reader, admin = bearer(person("fuzz", "finance")), bearer(person("fuzz-admin", "admin"), "write")
-    yield {"reader": reader["HTTP_AUTHORIZATION"], "admin": admin["HTTP_AUTHORIZATION"]}
+    finance, admin = bearer(person("fuzz", "finance"), "write"), bearer(person("fuzz-admin", "admin"), "write")
+    sender = bearer(person("fuzz-sender"), "ingest")
+    yield {
+        "finance": finance["HTTP_AUTHORIZATION"], "admin": admin["HTTP_AUTHORIZATION"],
+        "sender": sender["HTTP_AUTHORIZATION"],
+    }  # fmt: skip
     for signal in (request_started, request_finished):
         signal.connect(close_old_connections)
 
@@ -119,7 +141,8 @@ def access(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]
 @schema.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_whatever_is_asked_is_answered_as_documented(case: Any, access: dict[str, str]) -> None:
-    who = "admin" if "/sources" in case.operation.path else "reader"
+    path = case.operation.path
+    who = "admin" if "/sources" in path else "sender" if path.endswith("/events") else "finance"
     headers = {"Authorization": access[who], "Accept-Encoding": "identity"}  # it does not unzip
     response = case.call(headers=headers)
     case.validate_response(response, checks=_ours)

@@ -12,7 +12,7 @@ import pytest
 import time_machine
 from django.test import Client
 
-from allocation.models import CostCentre, CostDaily, Grant
+from allocation.models import BillingPeriod, CostCentre, CostDaily, Grant
 from finops.models import User
 from tests.web import sample_ledger
 from tests.web.sample_ledger import cost_row
@@ -128,6 +128,8 @@ def test_a_right_taken_away_ends_with_the_next_callback(centres: list[CostCentre
 
     Grant.objects.all().delete()
 
+    assert viewer.get("/overview/").status_code == 302  # the session went with the right
+    viewer.force_login(User.objects.get())
     assert "Nothing to show for your cost centres" in shown(viewer)
 
 
@@ -140,6 +142,16 @@ def test_figures_of_one_view_agree(centres: list[CostCentre]) -> None:
     assert "first 21 days of October" in page
     assert "$50.00" in page
     assert "$1,050.00" not in page, "days after the like days were compared"
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [("preliminary", "Preliminary"), ("soft_closed", "Soft-closed"), ("closed", "Closed")]
+)
+def test_a_month_says_how_far_its_books_are(centres: list[CostCentre], state: str, told: str) -> None:
+    BillingPeriod.objects.create(month=date(2026, 10, 1), state=state)
+    page = shown(client_of("finance"), "?month=2026-10")
+    assert f"{told} · complete" in page
+    assert "Open" not in page
 
 
 def test_a_month_that_is_over_is_compared_whole(centres: list[CostCentre]) -> None:

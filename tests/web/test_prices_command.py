@@ -104,7 +104,7 @@ def test_a_dry_run_leaves_nothing(files: Any, capsys: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [
-        (["approve", "1", "--as", "nobody"], "there is no user 'nobody'", 2),
+        (["approve", "1", "--as", "nobody"], "there is no user nobody", 2),
         (["approve", "1", "--as", "eve"], "eve has not the role finance", 3),
         (["reject", "999999", "--as", "bob"], "there is no price change 999999", 3),
         (

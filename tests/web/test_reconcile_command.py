@@ -11,6 +11,7 @@ from allocation.derived import refresh
 from allocation.models import Invoice
 from ingest.services import Import, ingest_file
 from tests.records import payload, write_lines
+from tests.web.ledger import person
 
 pytestmark = pytest.mark.usefixtures("ledger")
 INVOICE = """\
@@ -42,6 +43,7 @@ def written(tmp_path: Path, text: str = INVOICE) -> str:
 
 
 def test_the_waterfall_goes_from_computed_to_the_invoice(usage: None, tmp_path: Path, capsys: Any) -> None:
+    person("ann", "finance")
     # 10 calls of 100 + 10 tokens of gpt-5 at 1.25 and 10 dollars a million
     loaded, _ = run(capsys, "invoices", "load", written(tmp_path), "--as", "ann")
     assert [(found["number"], found["revision"]) for found in loaded["invoices"]] == [("INV-7", "1")]

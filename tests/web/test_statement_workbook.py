@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from allocation.calc.statement import rounded_to
+from allocation.close import accruals
 from allocation.models import AllocatedCost, CostCentre
 from allocation.scope import EVERYTHING, Scope
 from allocation.statement_selectors import lines
@@ -176,10 +177,11 @@ def test_nothing_in_it_runs(tmp_path: Path) -> None:
         centre(code, name=f"={code}")
     load(*(Usage("1", code, team=code, model=f"={code}", provider="=p") for code in evil))
     book, result = made(tmp_path)
-    assert result.cost_centres == len(evil) == len(book.sheetnames) - 3
+    assert result.cost_centres == len(evil) == len(set(book.sheetnames) - set(statement.OWN_SHEETS)) - 1
     with zipfile.ZipFile(tmp_path / "s.xlsx") as archive:
+        own = [f"xl/worksheets/sheet{book.sheetnames.index(name) + 1}.xml" for name in ("Checks", "Controls")]
         for name in archive.namelist():
-            if "worksheets/sheet" in name:
+            if "worksheets/sheet" in name and name not in own:
                 assert b"<f>" not in archive.read(name)
                 assert b"<f " not in archive.read(name)
                 assert b"hyperlink" not in archive.read(name)
@@ -197,7 +199,8 @@ def test_one_sees_the_own_cost_centres_at_the_amounts_of_the_whole(month: None, 
     assert "no-store" in answer["Cache-Control"]
     content = b"".join(answer.streaming_content)
     book = openpyxl.load_workbook(io.BytesIO(content))
-    assert book.sheetnames == ["Summary", "CC-500", "Detail", "Metadata"]
+    of_a_part = [name for name in statement.AFTER_DETAIL if name not in statement.CENTRAL]
+    assert book.sheetnames == ["Summary", "Charts", "CC-500", "Detail", *of_a_part]
     *parts, total = table(book["Summary"], "Cost centre")
     assert [(part["Cost centre"], part["Charged"]) for part in parts] == [("CC-500", whole["CC-500"])]
     assert total["Charged"] == whole["CC-500"]
@@ -230,7 +233,7 @@ def test_it_is_stamped_and_prints(month: None, tmp_path: Path) -> None:
         assert sheet.page_setup.fitToWidth == 1
     assert book["Detail"].freeze_panes == "A2"
     assert book["Detail"].print_title_rows == "$1:$1"
-    assert book["Detail"].auto_filter.ref == f"A1:V{book['Detail'].max_row}"
+    assert dict(book["Detail"].tables.items()) == {"Detail": f"A1:V{book['Detail'].max_row}"}
     assert book["CC-100"].freeze_panes == "A5"
     assert book["Summary"]["A3"].value.startswith("DRAFT")
 
@@ -343,3 +346,33 @@ def test_it_opens_in_libreoffice(month: None, tmp_path: Path) -> None:
         [to_png, "-r", "50", "-png", "-f", "1", "-l", "1", tmp_path / "s.pdf", tmp_path / "page"], check=True
     )
     assert [file.stat().st_size > 5_000 for file in tmp_path.glob("page*.png")] == [True]
+
+
+def test_while_the_month_before_is_not_accrued_journal_and_proof_say_so_and_their_checks_do_not_hold(
+    month: None, tmp_path: Path
+) -> None:
+    load(Usage("3", "CC-100", day=date(2026, 7, 2)))
+    accruals.run(Period.month("2026-07"), "ann")
+    load(Usage("4", "CC-100", day=date(2026, 8, 2)))
+    book, _ = made(tmp_path)
+    for name in ("Journal", "Proof"):
+        told = [row[0] for row in book[name].iter_rows(values_only=True) if row[0]]
+        assert told[0] == name
+        assert told[-1].startswith(
+            f"{name} cannot be made yet: 2026-08 has cost and no accruals: close months in their order"
+        )
+    held = {row["Check"]: row["Held when written"] for row in table(book["Checks"], "Check")}
+    assert {what for what, word in held.items() if word == "FALSE"} == {
+        f"{name} is made (0: a month before was not accrued)" for name in ("Journal", "Proof")
+    }
+    (all_of_them,) = [row for row in book["Checks"].iter_rows(values_only=True) if row[0] == "All checks hold"]
+    assert all_of_them[3] == "FALSE"
+
+
+def test_a_cost_centre_that_sees_its_own_is_not_told_that_nothing_was_split(month: None, tmp_path: Path) -> None:
+    own = Scope(cost_centres=frozenset({CostCentre.objects.get(code="CC-100").pk}))
+    told = [row[0] for row in made(tmp_path, own)[0]["Allocation"].iter_rows(values_only=True) if row[0]]
+    assert not [words for words in told if "No split" in words]
+    assert "What a pool found and moved in all is about every cost centre; what concerns yours stands below" in told
+    whole = [row[0] for row in made(tmp_path)[0]["Allocation"].iter_rows(values_only=True) if row[0]]
+    assert "No split and no rate card was run over this month" in whole

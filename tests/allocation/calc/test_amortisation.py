@@ -32,7 +32,7 @@ def of_days(price: str, first: date, last: date, zone: ZoneInfo = UTC_) -> Insta
 
 
 @given(PRICES, DAYS, st.integers(1, 800), st.sampled_from(STEPS), ZONES)
-def test_the_days_of_any_term_cost_its_price_exactly_and_none_costs_less_than_nothing(
+def test_ar13_the_days_of_any_term_cost_its_price_exactly_and_none_costs_less_than_nothing(
     price: Decimal, first: date, days: int, step: str, zone: ZoneInfo
 ) -> None:
     one = Instalment(price, midnight(first, zone), midnight(first + timedelta(days=days), zone))

@@ -46,6 +46,20 @@ def test_throughput_has_units_times_capacity_in_an_hour_and_weights_of_classes()
     assert [ptu.purchased(date(2026, 1, day)) for day in (1, 2)] == [7300, 0]
 
 
+def test_what_is_paid_by_the_day_is_covered_by_the_hour_unless_the_day_is_said() -> None:
+    text = PTU.replace("  to: 2027-01-01\n", "  per: day\n").replace('"73"', '"0.5"')
+    for more, step in (("", "hour"), ("  step: hour\n", "hour"), ("  step: day\n", "day")):
+        (ptu,) = load(text + more)
+        assert (ptu.step, ptu.paid_by) == (step, "day")
+        # 100 units at 0.5 a day, whichever day it is
+        assert (ptu.cost(date(2026, 3, 29)).cost, ptu.cost(date(2026, 5, 1)).steps, ptu.hours(date(2026, 5, 1))) == (
+            50,
+            1,
+            24,
+        )
+        assert ptu.purchased(date(2026, 5, 1)) == 50
+
+
 def test_what_is_paid_by_the_hour_goes_on_and_is_billed_as_it_is_consumed() -> None:
     (ptu,) = load(PTU.replace("  to: 2027-01-01\n", "  per: hour\n").replace('"73"', '"0.5"'))
     assert (ptu.cost(date(2030, 2, 28)).cost, ptu.purchased(date(2030, 2, 28))) == (24 * 50, 24 * 50)
@@ -152,7 +166,7 @@ CREDITS = st.lists(
 
 
 @given(CREDITS, DEMANDS)
-def test_a_balance_is_what_was_there_and_bought_less_consumed_and_expired_and_never_negative(
+def test_ar15_a_balance_is_what_was_there_and_bought_less_consumed_and_expired_and_never_negative(
     bought: Any, demanded: Any
 ) -> None:
     start = date(2024, 2, 1)

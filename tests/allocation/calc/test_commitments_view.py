@@ -20,6 +20,11 @@ def use(used: str, unused: str, covered: str, uncovered: str = "0", expired: str
     )
 
 
+def test_a_commit_to_spend_covers_no_usage_and_has_no_coverage() -> None:
+    assert use("0", "0", "0", "900")._replace(kind="enterprise_commit").coverage is None
+    assert use("0", "0", "0", "900").coverage == 0
+
+
 @pytest.mark.parametrize(
     ("percent", "covered", "uncovered", "coverage", "saved"),
     [
@@ -29,7 +34,7 @@ def use(used: str, unused: str, covered: str, uncovered: str = "0", expired: str
         (100, "1000", "600", D("0.625"), "280"),  # 160 %: 600 above capacity
     ],
 )
-def test_utilisation_coverage_and_saving_at_0_63_100_and_160_percent(
+def test_ar14_utilisation_coverage_and_saving_at_0_63_100_and_160_percent(
     percent: int, covered: str, uncovered: str, coverage: Decimal | None, saved: str
 ) -> None:
     used = D(720) * percent / 100

@@ -76,7 +76,7 @@ def test_tokens_are_priced_by_the_million_and_consumed_one_by_one() -> None:
 def test_an_account_that_is_not_stated_is_the_provider_s_only_one() -> None:
     unnamed, other = rows({"billing_account": ""}, {"billing_account": "", "provider": "mistral"})
     assert (unnamed["BillingAccountId"], unnamed["InvoiceDetailId"]) == ("org", "INV-1/org/USD/Usage")
-    assert (other["BillingAccountId"], other["InvoiceId"]) == ("default", "PROVISIONAL-Mistral-default-2026-10-USD")
+    assert (other["BillingAccountId"], other["InvoiceId"]) == ("default", "PROV-2026-10-mistral")
 
 
 def test_columns_are_those_of_the_version_and_ours_come_last() -> None:
@@ -208,7 +208,7 @@ def test_a_converted_row_keeps_the_price_list_s_currency() -> None:
     assert (row["x_FxRateDate"], row["x_FxSource"]) == ("2026-10-14", "ECB")
     assert row["PricingCurrencyEffectiveCost"] == D("0.0207623881")
     assert row["PricingCurrencyListUnitPrice"] == row["PricingCurrencyContractedUnitPrice"] == D("9.227646")
-    assert row["InvoiceId"].startswith("PROVISIONAL-"), "no invoice in EUR"
+    assert row["InvoiceId"].startswith("PROV-"), "no invoice in EUR"
 
 
 def test_a_shared_charge_says_of_what_it_is_a_share() -> None:

@@ -34,7 +34,7 @@ def test_a_row_keeps_what_it_was_and_the_rate():
 
 
 @given(amounts=st.lists(st.none() | MONEYS, max_size=20), rate=RATES)
-def test_rows_and_what_rounding_leaves_are_the_converted_sum_within_half_a_unit_each(amounts, rate):
+def test_ar16_rows_and_what_rounding_leaves_are_the_converted_sum_within_half_a_unit_each(amounts, rate):
     known = [amount for amount in amounts if amount is not None]
     rows = sum((converted(amount, rate) for amount in known), D(0))
     left = left_over(amounts, rate)

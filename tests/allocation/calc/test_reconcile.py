@@ -162,6 +162,17 @@ def test_usage_of_another_month_on_the_bill_is_cut_off() -> None:
     assert causes(row("computed"), row("invoice"), late) == {"unexplained": D("-0.06")}  # nothing shows it
 
 
+def test_the_first_hours_are_the_month_befores_only_where_the_bill_goes_on_with_the_usage() -> None:
+    first, rest = row("computed", 20_000, "0.06", day=START), row("computed", 80_000, "0.24", day=START)
+    parts = {"hours": lambda _level, _provider, _account, day: [(0, first), (9, rest)] if day == START else []}
+    day = row("computed", 100_000, "0.30", day=START)
+    assert causes(day, row("invoice", 80_000, "0.24", day=START), **parts) == {"cut_off": D("-0.06")}
+    # A model that the bill never names has no edge: whatever came in its first hours is unexplained.
+    other = first._replace(model="n")
+    alone = {"hours": lambda _level, _provider, _account, day: [(0, other)] if day == START else []}
+    assert causes(row("computed"), row("invoice"), other, **alone) == {"unexplained": D("-0.06")}
+
+
 def test_amounts_in_cents_leave_a_rounding_and_larger_rests_are_unexplained() -> None:
     assert causes(row("computed", 1_001_234, "3.003702"), row("invoice", 1_001_234, "3.00")) == {
         "rounding": D("-0.003702")
@@ -229,7 +240,9 @@ def any_rows(draw: st.DrawFn) -> list[Row]:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(any_rows(), max_size=5), st.randoms(use_true_random=False))
-def test_whatever_the_levels_say_no_amount_is_lost_or_counted_twice(groups: list[list[Row]], shuffled: Any) -> None:
+def test_ar17_whatever_the_levels_say_no_amount_is_lost_or_counted_twice(
+    groups: list[list[Row]], shuffled: Any
+) -> None:
     rows = [found for group in groups for found in group]
     lines = run(*rows)
     for line in lines:
@@ -251,7 +264,7 @@ def test_whatever_the_levels_say_no_amount_is_lost_or_counted_twice(groups: list
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["m", "n"]), st.sampled_from([*PRICES]), _costs), max_size=8))
-def test_without_tolerance_only_what_is_equal_matches(pairs: list[tuple[str, str, Decimal]]) -> None:
+def test_ar17_without_tolerance_only_what_is_equal_matches(pairs: list[tuple[str, str, Decimal]]) -> None:
     computed = [row("computed", 1, str(cost), model=model, price_class=name) for model, name, cost in pairs]
     lines = run(*computed, *(found._replace(level="invoice") for found in computed), tolerance=Tolerance(D(0), D(0)))
     assert all(line.state == "matched" and not line.causes for line in lines)

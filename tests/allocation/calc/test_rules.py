@@ -1,12 +1,14 @@
 """Rules: who bears the cost of which usage key."""
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
 import yaml
 
-from allocation.calc.rules import RuleError, assign, parse_rules
+from allocation.calc.rules import Driver, RuleError, Target, assign, by_driver, parse_rules
+from allocation.calc.rules_words import sentence
 
 CONTRACT = """
 - {id: r10, priority: 10, valid_from: 2026-01-01, when: {tag.team: search}, to: {cost_centre: CC-100, team: search}}
@@ -60,9 +62,99 @@ def test_values_may_be_globs_lists_and_regular_expressions_but_a_plain_value_is_
     assert bearer("- {id: a, priority: 1, when: {project: team.1}, to: {cost_centre: A}}", project="teamX1") is None
 
 
+def test_conditions_nest_with_all_and_any_and_everything_in_one_mapping_must_hold() -> None:
+    rules = """
+    - id: a
+      priority: 1
+      when:
+        provider: openai
+        any: [{tag.team: search}, {all: [{region: "eu-*"}, {mode: {not: batch}}]}]
+      to: {cost_centre: A}
+    """
+    assert bearer(rules, provider="openai", tags={"team": "search"}) == "a"
+    assert bearer(rules, provider="openai", region="eu-west-1", mode="sync") == "a"
+    assert bearer(rules, provider="openai", region="eu-west-1", mode="batch") is None
+    assert bearer(rules, provider="openai", region="us-east-1", mode="sync") is None
+    assert bearer(rules, provider="google", tags={"team": "search"}) is None
+
+
+def test_a_negation_of_a_negation_holds_and_not_absent_is_any_value() -> None:
+    twice = "- {id: a, priority: 1, when: {project: {not: {not: chat}}}, to: {cost_centre: A}}"
+    assert (bearer(twice, project="chat"), bearer(twice, project="mail"), bearer(twice)) == ("a", None, None)
+    stated = "- {id: a, priority: 1, when: {project: {not: {absent: true}}}, to: {cost_centre: A}}"
+    assert (bearer(stated, project="mail"), bearer(stated)) == ("a", None)
+
+
+def test_a_value_that_looks_like_a_glob_is_meant_literally_where_it_is_called_exact() -> None:
+    rules = '- {id: a, priority: 1, when: {feature: {exact: "chat [beta]"}}, to: {cost_centre: A}}'
+    assert (bearer(rules, feature="chat [beta]"), bearer(rules, feature="chat b")) == ("a", None)
+
+
+def test_a_regular_expression_matches_the_whole_value_also_with_alternatives() -> None:
+    rules = "- {id: a, priority: 1, when: {model: {regex: 'gpt|claude.*'}}, to: {cost_centre: A}}"
+    assert [bearer(rules, model_served=name) for name in ("gpt", "gpt-5", "claude-5", "my-claude")] == [
+        "a",
+        None,
+        "a",
+        None,
+    ]
+
+
+def test_a_regular_expression_that_explodes_elsewhere_takes_linear_time() -> None:
+    # Python's re needs 2^60 steps to find that (a+)+ does not match sixty letters and a mark
+    rules = "- {id: a, priority: 1, when: {model: {regex: '(a+)+'}}, to: {cost_centre: A}}"
+    assert bearer(rules, model_served="a" * 60 + "!") is None
+    assert bearer(rules, model_served="a" * 60) == "a"
+
+
+def test_shares_by_a_driver_follow_its_weights_and_nobody_bears_it_where_they_are_zero() -> None:
+    text = "- {id: a, priority: 1, when: {provider: x}, to: {proportional: {driver: queries, tier: complex, over: [B, A, C]}}}"
+    rule = parse_rules(yaml.safe_load(text))[0]
+    assert rule.driver == Driver("queries", "complex", ("B", "A", "C"))
+    weighed = by_driver([rule], lambda _: {"A": Decimal(3), "B": Decimal(1), "D": Decimal(9), "C": Decimal(0)})[0]
+    assert weighed.targets == (Target("A", "", Decimal(3)), Target("B", "", Decimal(1)))
+    assert by_driver([rule], lambda _: {})[0].targets == ()
+
+
+def test_a_rule_reads_as_a_sentence() -> None:
+    text = """
+    - id: a
+      priority: 7
+      when: {project: "p-*", any: [{mode: {not: batch}}, {tag.team: {absent: true}}]}
+      to: {shares: {A: "0.25", B: "0.75"}}
+    - {id: b, priority: 8, when: {provider: x}, to: {proportional: {driver: queries, tier: complex, over: [A, B]}}}
+    """
+    assert [sentence(rule) for rule in parse_rules(yaml.safe_load(text))] == [
+        "a, priority 7: project is p-* and (mode is not batch or tag team is not stated) → 25 % A, 75 % B",
+        "b, priority 8: provider is x → A, B, by complex queries",
+    ]
+
+
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
+        ("- {id: a, priority: 1, when: {any: []}, to: {cost_centre: A}}", "a: any: write a list of conditions"),
+        (
+            "- {id: a, priority: 1, when: {any: [{colour: x}]}, to: {cost_centre: A}}",
+            r"a: any\[1\] unknown dimension 'colour'",
+        ),
+        ("- {id: a, priority: 1, when: {model: {regex: '(?=a)b'}}, to: {cost_centre: A}}", "a: model: .* RE2"),
+        ("- {id: a, priority: 1, when: {model: {regex: '(a)\\1'}}, to: {cost_centre: A}}", "a: model: .* RE2"),
+        ("- {id: a, priority: 1, when: {model: {regex: 'a)|(b'}}, to: {cost_centre: A}}", "a: model: .* RE2"),
+        ("- {id: a, priority: 1, when: {model: {regex: '%s'}}, to: {cost_centre: A}}" % ("a" * 501), "at most 500"),
+        ("- {id: a, priority: 1, when: {model: {like: x}}, to: {cost_centre: A}}", "a: model: write a value"),
+        ("- {id: a, priority: 1, when: {provider: p}, to: {proportional: {over: [A]}}}", "a: to.proportional.driver"),
+        (
+            "- {id: a, priority: 1, when: {provider: p}, to: {proportional: {driver: cost, over: []}}}",
+            "proportional.over",
+        ),
+        ("- {id: a, priority: 1, when: {provider: p}, to: {proportional: {driver: cost, over: [A, A]}}}", "twice"),
+        (
+            "- {id: a, priority: 1, when: {provider: p}, to: {proportional: {driver: headcount, tier: simple}}}",
+            "proportional.tier",
+        ),
+        ("- {id: a, priority: 1, when: {provider: p}, to: {proportional: {driver: cost, by: x}}}", "unknown field by"),
+        ("- {id: %s, priority: 1, when: {provider: p}, to: {cost_centre: A}}" % ("a" * 61), "1 to 60"),
         ("a: 1", "list of rules"),
         ("- {priority: 1}", "rule 1: needs an id"),
         ("- {id: a, priority: x, when: {provider: p}, to: {cost_centre: A}}", "a: priority"),

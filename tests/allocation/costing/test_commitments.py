@@ -79,6 +79,23 @@ def test_what_is_above_an_hours_capacity_is_not_covered_by_a_quiet_one_and_every
     assert total(commitment_status="Unused", charge_date=DAY) == 24 - D("1.4")
 
 
+def test_what_is_paid_by_the_day_covers_no_more_than_each_hours_capacity() -> None:
+    by_day = PTU.replace("to: 2026-10-01", "per: day").replace('"720"', '"24"')
+    agree("commitments", by_day + "  step: hour\n")
+    state("gate", [call(1, 40_000), call(2, 4_000, 1 / 24)])
+    derive()
+    # Noon: 10,000 of 40,000; one o'clock: all 4,000 of 10,000. A day as a whole (240,000) would cover all of both.
+    assert charges("consumed_quantity", "effective_cost", commitment_status="Used") == [
+        (10_000, D(1)),
+        (4_000, D("0.4")),
+    ]
+    assert total(commitment_status="Unused", charge_date=DAY) == 24 - D("1.4")
+    assert total(commitment_status="", charge_date=DAY) == 30_000 * INPUT
+    agree("commitments", by_day + "  step: day\n")
+    derive()
+    assert summed("consumed_quantity", "commitment_status", charge_date=DAY) == {"Used": 44_000}
+
+
 def test_a_bucket_of_a_whole_day_is_covered_up_to_the_days_capacity_and_that_is_said() -> None:
     agree("commitments", PTU)
     state("usage", [call(1, 300_000, -0.5, requests=12)])

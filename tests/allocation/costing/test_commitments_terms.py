@@ -69,7 +69,7 @@ def book_of(term: dict[str, Any]) -> Commitments:
 
 @settings(max_examples=60, deadline=None)
 @given(TERMS, st.lists(ROWS, min_size=1, max_size=5))
-def test_used_and_unused_of_any_term_cost_what_was_billed_and_usage_keeps_its_sums(term: Any, days: Any) -> None:
+def test_ar12_used_and_unused_of_any_term_cost_what_was_billed_and_usage_keeps_its_sums(term: Any, days: Any) -> None:
     (one,) = book_of(term).commitments
     billed = effective = D(0)
     for number in range(-1, term["length"] + 2):

@@ -118,7 +118,7 @@ def entries(steps, windowed):
 
 @settings(deadline=None, max_examples=50)
 @given(STEPS, WINDOW, USES, st.integers(0, 6))
-def test_usage_has_the_price_of_its_own_time_and_a_later_list_changes_nothing(steps, windowed, uses, known):
+def test_ar21_usage_has_the_price_of_its_own_time_and_a_later_list_changes_nothing(steps, windowed, uses, known):
     found, price = entries(steps, windowed)
     prices = PriceBook(overrides(found), [])
     requests = [OPEN | {"at": START + timedelta(minutes=minute), "input_uncached": tokens} for minute, tokens in uses]

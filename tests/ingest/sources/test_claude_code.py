@@ -49,6 +49,7 @@ def test_turns_sub_agents_and_hosts():
     rows = read(SAMPLES / "streamed_2026.jsonl", "claude_code").rows
     assert [row["trace"] for row in rows] == ["p1", "p1", "p1", "p1", "p2"]
     assert [row["agent"] for row in rows] == [None, None, None, "a1b2", None]
+    assert [row["caller"] for row in rows] == [None, None, None, "main", None]
     assert [row["provider"] for row in rows] == ["anthropic"] * 4 + ["aws"]
     assert {row["project"] for row in rows} == {"search-service"}
 

@@ -208,3 +208,10 @@ def test_the_mapping_of_the_contract_is_read():
     assert mapping.counts["output_visible"].includes == (), "reasoning is not split: it stays in the output"
     assert mapping.counts["input_uncached"].includes == ("cache_read",)
     assert mapping.prefixes == (("claude-", "anthropic"), ("gpt-", "openai"))
+
+
+def test_the_mappings_of_the_documentation_are_mappings():
+    text = (Path(__file__).parents[3] / "docs" / "mapping.md").read_text(encoding="utf-8")
+    first, units = (load_mapping(part.split("```")[0]) for part in text.split("```yaml\n")[1:])
+    assert set(first.counts) == {"input_uncached", "cache_read", "output_visible", "output_reasoning"}
+    assert set(units.units) == {"image", "audio_second", "web_search"}

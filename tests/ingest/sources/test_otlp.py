@@ -233,6 +233,14 @@ def test_vercels_sdk_keeps_anthropics_own_usage_which_alone_tells_cache_writes(e
 
 
 USED = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 1}
+
+
+@pytest.mark.parametrize("name", ["router_label", "router.label", "gen_ai.router.label"])
+def test_a_span_says_what_a_router_called_the_query(name):
+    labelled, plain = outcomes(document(span(1, CHAT | USED | {name: "COMPLEX"}), span(2, CHAT | USED)))
+    assert (labelled["router_label"], plain["router_label"]) == ("COMPLEX", None)
+
+
 COUNTED = {"llm.token_count.prompt": 10, "llm.token_count.completion": 1}
 
 
@@ -284,6 +292,18 @@ def test_a_call_has_the_agent_of_the_nearest_span_above():
     agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "writer"}
     spans = [span(1, agent), span(2, {"x": "y"}, 1), span(3, CHAT | USED, 2), span(4, CHAT | USED, 99)]
     assert [found["agent"] for found in outcomes(document(*spans)) if isinstance(found, dict)] == ["writer", None]
+
+
+def test_who_called_an_agent_is_said_where_the_spans_between_came_with_it():
+    """lead calls writer, which names itself on its call too; below a span that did not come, nobody knows."""
+    lead, writer, lost = ({"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": name} for name in "lwx")
+    own = CHAT | USED | {"gen_ai.agent.name": "w"}
+    spans = [
+        span(1, lead), span(2, CHAT | USED, 1), span(3, {"x": "y"}, 1), span(4, writer, 3), span(5, own, 4),
+        span(6, lost, 99), span(7, CHAT | USED, 6), span(8, CHAT | USED),
+    ]  # fmt: skip
+    found = [(row["agent"], row["caller"]) for row in outcomes(document(*spans)) if isinstance(row, dict)]
+    assert found == [("l", ""), ("w", "l"), ("x", None), (None, None)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,119 @@
+"""The distribution of cost per query is that of the facts at the ratings, whatever changed and in whatever order."""
+
+import random
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from allocation import day_calls, rulebook
+from allocation.derived import allocate_days, refresh
+from allocation.models import DayCalls, QueryCostDaily
+from finops.tokens import TOKEN_CLASSES
+from ingest.models import FactDay, PriceBookVersion
+from ingest.prices import load_builtin, load_overrides
+from ingest.services import Import, ingest_file
+from tests.records import payload, write_lines
+from tests.state import dump
+
+pytestmark = pytest.mark.usefixtures("ledger")
+MIDNIGHT = datetime(2026, 9, 9, tzinfo=UTC)
+_COST = " + ".join(
+    f"coalesce(e.{name} * (SELECT max(r.list_rate / r.per) FROM rating r WHERE r.charge_date = e.charge_date "
+    f"AND (r.usage_key_id, r.rate_slot_id, r.price_class) = (e.usage_key_id, e.rate_slot_id, '{name}')), 0)"
+    for name in TOKEN_CLASSES
+)
+# one row per query: of the day on which it begins, and what all of its calls cost
+_QUERIES = (
+    f"WITH c AS (SELECT *, coalesce(query_id::text, event_id::text) AS query, {_COST} AS cost FROM usage_event e) "
+    "SELECT b.charge_date, CASE WHEN sum(c.cost) > 0 THEN floor(20 * log(sum(c.cost)::float8))::int END AS bin, "
+    "sum(c.cost) AS cost FROM c b JOIN c USING (query) WHERE b.begins GROUP BY b.query, b.charge_date"
+)
+
+
+@pytest.fixture(autouse=True)
+def builtin_prices_only(ledger: None) -> object:
+    yield
+    PriceBookVersion.objects.exclude(book="builtin").delete()
+    load_builtin(actor="test")
+
+
+def records(seed: int) -> list[dict[str, Any]]:
+    """Calls around a midnight, most of them of a few queries, some of two keys."""
+    dice = random.Random(seed)
+    return [
+        payload(
+            number, trace=dice.choice([None, *(f"t{n}" for n in range(25))]), key=dice.choice(["key-a", "key-b"]),
+            prompt=dice.randrange(1, 50_000), output=dice.randrange(1, 3_000),
+            at=f"{MIDNIGHT + timedelta(minutes=dice.randrange(-900, 900)):%Y-%m-%dT%H:%M:%S.000000Z}",
+        )
+        for number in range(120)
+    ]  # fmt: skip
+
+
+def told(path: Path, found: Iterable[dict[str, Any]]) -> None:
+    ingest_file(Import(write_lines(path, found), "litellm"))
+    refresh()
+
+
+def stored() -> list[tuple[Any, ...]]:
+    return _rows("SELECT charge_date, bin, sum(queries), sum(cost) FROM query_cost_daily GROUP BY 1, 2 ORDER BY 1, 2")
+
+
+def of_the_facts() -> list[tuple[Any, ...]]:
+    return _rows(f"SELECT charge_date, bin, count(*), sum(cost) FROM ({_QUERIES}) q GROUP BY 1, 2 ORDER BY 1, 2")
+
+
+def _rows(sql: str) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return [tuple(row) for row in cursor.fetchall()]
+
+
+def test_it_is_that_of_the_facts_also_after_prices_changed(tmp_path: Path) -> None:
+    told(tmp_path / "usage.jsonl", records(1))
+    assert stored() == of_the_facts() != []
+    before = sum(row[3] for row in stored())
+    book = '- {provider: openai, model: gpt-5, prices: {input: "2.50", cache_read: "0.250", output: "20"}}\n'
+    (tmp_path / "prices.yaml").write_text(book)  # twice the builtin price
+    load_overrides(tmp_path / "prices.yaml", actor="test")
+    refresh()
+    assert stored() == of_the_facts()
+    assert sum(row[3] for row in stored()) == 2 * before
+
+
+def test_calls_that_come_later_for_queries_of_the_day_before_count_there(tmp_path: Path) -> None:
+    found = records(2)
+    told(tmp_path / "first.jsonl", [row for row in found if row["startTime"] < "2026-09-09"])
+    told(tmp_path / "second.jsonl", [row for row in found if row["startTime"] >= "2026-09-09"])
+    assert stored() == of_the_facts()
+    assert DayCalls.objects.filter(going_on__isnull=False).exists()
+
+
+def test_a_large_day_is_kept_in_parts_of_whole_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told(tmp_path / "usage.jsonl", records(3))
+    whole = dump()["queries"]
+    monkeypatch.setattr(day_calls, "_PART_ROWS", 7)
+    for day in FactDay.objects.values_list("charge_date", flat=True):
+        day_calls.replace(day)
+    refresh()
+    allocate_days([])
+    assert DayCalls.objects.count() > 10
+    assert dump()["queries"] == whole
+
+
+def test_new_rules_give_queries_new_owners(tmp_path: Path) -> None:
+    told(tmp_path / "usage.jsonl", records(4))
+    assert not QueryCostDaily.objects.filter(cost_centre__isnull=False).exists()
+    before = stored()
+    rulebook.load(
+        [{"id": "r1", "priority": 1, "when": {"provider": "openai"}, "to": {"cost_centre": "CC-1"}}], actor="t"
+    )
+    allocate_days(FactDay.objects.values_list("charge_date", flat=True))
+    assert set(QueryCostDaily.objects.values_list("cost_centre__code", flat=True)) == {"CC-1"}
+    assert stored() == before
+    assert sum(row[3] for row in before) > Decimal(0)
