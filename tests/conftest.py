@@ -48,22 +48,21 @@ def ledger(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     with django_db_blocker.unblock():
         yield
         empty_ledger()
-        built_in_prices()
-
-
-def built_in_prices() -> None:
-    """Take out of the kept prices what a test loaded over them."""
-    from ingest.models import PriceBookVersion
-    from ingest.prices import load_builtin
-
-    if PriceBookVersion.objects.exclude(book="builtin").exists():
-        PriceBookVersion.objects.exclude(book="builtin").delete()
-        load_builtin(actor="test")
-        empty_ledger()  # the audit trail of it
 
 
 def empty_ledger() -> None:
-    """Empty all tables but KEPT."""
+    """Empty all tables but KEPT, and take out of the kept prices what a test loaded over them."""
+    from ingest.models import PriceBookVersion
+    from ingest.prices import load_builtin
+
+    _truncate()
+    if PriceBookVersion.objects.exclude(book="builtin").exists():
+        PriceBookVersion.objects.exclude(book="builtin").delete()
+        load_builtin(actor="test")
+        _truncate()  # the audit trail of it
+
+
+def _truncate() -> None:
     from django.db import connection
 
     with connection.cursor() as cursor:

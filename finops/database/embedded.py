@@ -26,8 +26,6 @@ HOST = "127.0.0.1"
 DATABASE = USER = "finops"
 APPLICATION = "finops_app"
 
-LEAVING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
 _held: dict[Path, int] = {}  # folder -> descriptor of users.lock, held until this process leaves
 
 
@@ -153,7 +151,7 @@ def _hold(folder: Path) -> None:
 def _leave_at_exit(folder: Path) -> None:
     if folder not in _held:
         return
-    for number in LEAVING:  # a second Ctrl-C must not leave the server behind
+    for number in postmaster.LEAVING:  # a second Ctrl-C must not leave the server behind
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError):  # the folder may be gone by now
         leave(folder.parent)

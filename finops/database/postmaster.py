@@ -25,6 +25,7 @@ RECOVERY_SECONDS = 120.0  # a server that replays its log after a crash is waite
 RETRY_SECONDS = 20.0  # so long may the children of a killed postmaster hold its shared memory
 STOP_SECONDS = 30.0
 LOG_BYTES = 10_000_000
+LEAVING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 SETTINGS = {
     "listen_addresses": HOST,
@@ -161,16 +162,23 @@ def _launch(programs: Programs, log: Path, data: Path, port: int, password: str,
     keep = log.exists() and log.stat().st_size < LOG_BYTES
     with log.open("ab" if keep else "wb") as output:
         begin = output.tell()
-        _children[data] = process = subprocess.Popen(
-            programs.command("postgres", "-D", str(data), *options),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,  # Ctrl-C in our terminal is not for the server
-            env=environment(),
-        )
+        command = programs.command("postgres", "-D", str(data), *options)
+        signals = signal.pthread_sigmask(signal.SIG_BLOCK, LEAVING)  # none may come before we know whom to stop
+        try:
+            _children[data] = process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C in our terminal is not for the server
+                env=environment(),
+            )
+        except BaseException:
+            signal.pthread_sigmask(signal.SIG_SETMASK, signals)
+            raise
     deadline = time.monotonic() + RECOVERY_SECONDS
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         while process.poll() is None:
             refusal = _refusal(port, password)
             if refusal is None:

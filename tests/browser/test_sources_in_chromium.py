@@ -13,7 +13,7 @@ from ingest.models import Connection, IngestRun, UsageEvent
 from ingest.sync import sync
 from tests.browser.site import SIZES, logged_in, no_sideways_scroll, people
 from tests.fake_provider import FakeProvider, generate
-from tests.fake_provider.pulled import MIDNIGHT, impatient, only
+from tests.fake_provider.pulled import impatient, midnight, only
 from tests.web.connected import PAYLOAD
 
 pytestmark = [pytest.mark.browser]
@@ -24,7 +24,7 @@ def provider(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[FakePro
     settings.ALLOWED_NETWORKS = ["127.0.0.0/8"]
     only(monkeypatch, "openai", "completions")
     impatient(monkeypatch)
-    with FakeProvider(generate(MIDNIGHT, seed=7, days=3, series=2, apis=("openai",))) as running:
+    with FakeProvider(generate(midnight(), seed=7, days=3, series=2, apis=("openai",))) as running:
         yield running
 
 
@@ -46,7 +46,7 @@ def test_connect_openai_with_a_wrong_and_with_the_right_key(
         page.fill("#id_secret", key)
         page.locator("details.more").evaluate("more => more.open = true")
         page.fill("#id_base_url", f"{provider.url}/v1")
-        page.fill("#id_begins_on", (MIDNIGHT - timedelta(days=4)).date().isoformat())
+        page.fill("#id_begins_on", (midnight() - timedelta(days=4)).date().isoformat())
         page.get_by_role("button", name="Try and save").click()
 
     page.fill("#id_name", "my-openai")

@@ -19,14 +19,18 @@ from ingest.pull import Stream, Window
 from ingest.sources import get_source
 from tests.fake_provider.server import FakeProvider
 
-MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 IMPATIENT = Limits(connect=2.0, read=0.4, write=2.0, pool=2.0, request=2.0, patience=1_500.0, body=4 * 1024 * 1024)
+
+
+def midnight() -> datetime:
+    """When today began; asked anew by every test, as a suite may run over it."""
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def connect(provider: FakeProvider, kind: str = "openai", *, days: int = 30, **given: Any) -> Connection:
     """A connection that begins so many days ago."""
     secret = provider.scenario.key if kind != "langfuse" else f"public:{provider.scenario.key}"
-    begins_on = (MIDNIGHT - timedelta(days=days)).date()
+    begins_on = (midnight() - timedelta(days=days)).date()
     prefix = "/v1" if get_source(kind).default_url.endswith("/v1") else ""
     settings = Settings(
         name=given.pop("name", "fake"), kind=kind, base_url=provider.url + prefix, begins_on=begins_on, **given
@@ -98,7 +102,7 @@ def covered(connection: Connection, stream: str) -> list[Window]:
 def gaps(connection: Connection, stream: Stream) -> list[Window]:
     """What is not covered from the connection's beginning to midnight today."""
     begin = datetime.combine(connection.begins_on, datetime.min.time(), UTC)
-    return coverage.missing(covered(connection, stream.name), begin, MIDNIGHT)
+    return coverage.missing(covered(connection, stream.name), begin, midnight())
 
 
 def states() -> list[str]:

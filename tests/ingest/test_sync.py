@@ -24,11 +24,11 @@ from ingest.sources import get_source
 from ingest.sync import due, sync
 from tests.fake_provider import Bucket, FakeProvider, Fault, Scenario, generate, recomputation, said
 from tests.fake_provider.pulled import (
-    MIDNIGHT,
     connect,
     covered,
     gaps,
     impatient,
+    midnight,
     only,
     states,
     stream_of,
@@ -88,7 +88,7 @@ def asked(provider: FakeProvider) -> list[Window]:
 
 
 def test_every_window_is_aligned_to_the_providers_buckets(serve: Callable[[Scenario], FakeProvider]) -> None:
-    provider, stream = serve(Scenario([one(MIDNIGHT - DAY)])), stream_of("openai", "completions")
+    provider, stream = serve(Scenario([one(midnight() - DAY)])), stream_of("openai", "completions")
     sync(connect(provider, days=30))
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     for window in asked(provider):
@@ -100,11 +100,11 @@ def test_every_window_is_aligned_to_the_providers_buckets(serve: Callable[[Scena
 def test_live_windows_come_first_then_older_ones_from_the_newest_back(
     serve: Callable[[Scenario], FakeProvider],
 ) -> None:
-    provider, stream = serve(Scenario([one(MIDNIGHT - DAY)])), stream_of("openai", "completions")
+    provider, stream = serve(Scenario([one(midnight() - DAY)])), stream_of("openai", "completions")
     connection = connect(provider, days=30)
     sync(connection)
     windows = asked(provider)
-    border = min(window.start for window in windows if window.end > MIDNIGHT)
+    border = min(window.start for window in windows if window.end > midnight())
     live = [window for window in windows if window.start >= windows[0].start]
     assert windows[: len(live)] == live, "all live windows before any older one"
     assert windows[0].start <= datetime.now(UTC) - stream.re_read
@@ -112,11 +112,11 @@ def test_live_windows_come_first_then_older_ones_from_the_newest_back(
     assert older == sorted(older, reverse=True)
     assert border >= windows[0].start
     assert gaps(connection, stream) == []
-    assert min(window.start for window in windows) == MIDNIGHT - 30 * DAY
+    assert min(window.start for window in windows) == midnight() - 30 * DAY
 
 
 def test_a_later_sync_reads_only_the_window_that_may_still_change(serve: Callable[[Scenario], FakeProvider]) -> None:
-    provider, stream = serve(Scenario([one(MIDNIGHT - DAY)])), stream_of("openai", "completions")
+    provider, stream = serve(Scenario([one(midnight() - DAY)])), stream_of("openai", "completions")
     connection = connect(provider, days=30)
     sync(connection)
     first = len(asked(provider))
@@ -129,8 +129,8 @@ def test_a_later_sync_reads_only_the_window_that_may_still_change(serve: Callabl
 
 
 def test_since_reads_again_what_is_older(serve: Callable[[Scenario], FakeProvider]) -> None:
-    old = MIDNIGHT - 20 * DAY
-    provider = serve(Scenario([one(old, t1=150), one(MIDNIGHT - DAY)]))
+    old = midnight() - 20 * DAY
+    provider = serve(Scenario([one(old, t1=150), one(midnight() - DAY)]))
     connection = connect(provider, days=25)
     sync(connection)
     provider.tick = 1
@@ -147,7 +147,7 @@ def test_a_backfill_is_cut_into_syncs_so_that_live_data_never_waits(
 ) -> None:
     monkeypatch.setattr(syncing, "BACKFILL_AT_ONCE", 1)
     provider, stream = (
-        serve(Scenario([one(MIDNIGHT - n * DAY) for n in range(1, 90)])),
+        serve(Scenario([one(midnight() - n * DAY) for n in range(1, 90)])),
         stream_of("openai", "completions"),
     )
     connection = connect(provider, days=89)
@@ -165,7 +165,7 @@ def test_a_backfill_is_cut_into_syncs_so_that_live_data_never_waits(
 
 
 def test_projects_and_keys_get_their_names(serve: Callable[[Scenario], FakeProvider]) -> None:
-    provider = serve(Scenario([one(MIDNIGHT - DAY)], names={"proj_a": "Search", "proj_b": "Support"}))
+    provider = serve(Scenario([one(midnight() - DAY)], names={"proj_a": "Search", "proj_b": "Support"}))
     connection = connect(provider, days=2)
     sync(connection)
     assert dict(SourceName.objects.filter(what="project").values_list("external_id", "name")) == {
@@ -183,7 +183,7 @@ def test_projects_and_keys_get_their_names(serve: Callable[[Scenario], FakeProvi
 
 
 def test_without_names_the_figures_are_pulled_as_usual(serve: Callable[[Scenario], FakeProvider]) -> None:
-    provider = serve(Scenario([one(MIDNIGHT - DAY)], [Fault("status", "projects", 1, ALWAYS, status=403)]))
+    provider = serve(Scenario([one(midnight() - DAY)], [Fault("status", "projects", 1, ALWAYS, status=403)]))
     connection = connect(provider, days=2)
     outcome = sync(connection)
     assert list(outcome.errors) == ["names"]
@@ -197,7 +197,7 @@ def test_without_names_the_figures_are_pulled_as_usual(serve: Callable[[Scenario
 
 
 def test_a_restated_late_or_vanished_bucket_ends_as_it_was_said_last(serve: Callable[[Scenario], FakeProvider]) -> None:
-    yesterday = MIDNIGHT - DAY
+    yesterday = midnight() - DAY
     prompt = one(yesterday, project="late")
     late = replace(prompt, said=((0, None), (1, prompt.at(0))))
     provider = serve(Scenario([one(yesterday, t1=140, t2=120), one(yesterday, project="gone", t1=None, t3=100), late]))
@@ -215,7 +215,7 @@ def test_a_restated_late_or_vanished_bucket_ends_as_it_was_said_last(serve: Call
 def test_a_provider_that_changes_between_two_pages_is_right_by_the_next_sync(
     serve: Callable[[Scenario], FakeProvider],
 ) -> None:
-    scenario = generate(MIDNIGHT, days=3, series=2, restated=0.2, late=0.2, gone=0.1, seed=5)
+    scenario = generate(midnight(), days=3, series=2, restated=0.2, late=0.2, gone=0.1, seed=5)
     scenario.largest_page, scenario.tick_every = 10, 3
     provider = serve(scenario)
     connection = connect(provider, days=3)
@@ -225,7 +225,7 @@ def test_a_provider_that_changes_between_two_pages_is_right_by_the_next_sync(
 
 
 def test_a_providers_clock_ahead_makes_no_answer_win_for_ever(serve: Callable[[Scenario], FakeProvider]) -> None:
-    scenario = Scenario([one(MIDNIGHT - DAY, t1=150)], skew=2 * HOUR)
+    scenario = Scenario([one(midnight() - DAY, t1=150)], skew=2 * HOUR)
     provider = serve(scenario)
     connection = connect(provider, days=2)
     sync(connection)
@@ -242,11 +242,11 @@ def test_a_providers_clock_ahead_makes_no_answer_win_for_ever(serve: Callable[[S
 def test_a_bucket_of_the_future_is_quarantined_and_counts_once_it_has_begun(
     serve: Callable[[Scenario], FakeProvider], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, next_day = datetime.now(UTC).replace(minute=0, second=0, microsecond=0), MIDNIGHT + DAY
-    buckets = [one(MIDNIGHT - n * HOUR) for n in range(1, 20)]
+    begun, next_day = datetime.now(UTC).replace(minute=0, second=0, microsecond=0), midnight() + DAY
+    buckets = [one(midnight() - n * HOUR) for n in range(1, 20)]
     provider = serve(Scenario([*buckets, one(next_day)]))
     connection = connect(provider, days=2)
-    outcome = sync(connection, since=MIDNIGHT - 2 * DAY, until=next_day + HOUR)
+    outcome = sync(connection, since=midnight() - 2 * DAY, until=next_day + HOUR)
     assert outcome.errors == {}
     assert set(Quarantine.objects.values_list("reason", flat=True)) == {"out_of_window"}
     assert begun < next_day
@@ -257,7 +257,7 @@ def test_a_bucket_of_the_future_is_quarantined_and_counts_once_it_has_begun(
 
 
 def test_a_connection_is_held_by_one_at_a_time(serve: Callable[[Scenario], FakeProvider]) -> None:
-    provider = serve(Scenario([one(MIDNIGHT - DAY)]))
+    provider = serve(Scenario([one(midnight() - DAY)]))
     connection = connect(provider, days=2)
     with leased(connection):
         until = Connection.objects.get().lease_until
@@ -274,7 +274,7 @@ def test_a_connection_is_held_by_one_at_a_time(serve: Callable[[Scenario], FakeP
 
 
 def test_many_at_once_pull_it_once(serve: Callable[[Scenario], FakeProvider]) -> None:
-    provider = serve(generate(MIDNIGHT, days=2, series=2))
+    provider = serve(generate(midnight(), days=2, series=2))
     connection = connect(provider, days=2)
     barrier, busy, failures = threading.Barrier(4), [], []
 
@@ -303,7 +303,7 @@ def test_many_at_once_pull_it_once(serve: Callable[[Scenario], FakeProvider]) ->
 
 def test_whoever_was_overtaken_commits_nothing_more(serve: Callable[[Scenario], FakeProvider]) -> None:
     """The lease passes while the first page is on its way; another takes over; the first one wakes."""
-    provider = serve(generate(MIDNIGHT, days=2, series=2))
+    provider = serve(generate(midnight(), days=2, series=2))
     connection = connect(provider, days=2)
 
     class Asleep:
@@ -329,7 +329,7 @@ def test_whoever_was_overtaken_commits_nothing_more(serve: Callable[[Scenario], 
 def test_a_run_that_was_taken_over_before_its_commit_leaves_nothing(
     serve: Callable[[Scenario], FakeProvider], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider = serve(generate(MIDNIGHT, days=2, series=2))
+    provider = serve(generate(midnight(), days=2, series=2))
     connection = connect(provider, days=2)
     advance, calls = runs.advance, []
 
@@ -359,7 +359,7 @@ def test_a_run_that_was_taken_over_before_its_commit_leaves_nothing(
 def test_waiting_for_a_slow_provider_keeps_the_lease_and_the_run(
     serve: Callable[[Scenario], FakeProvider], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider = serve(Scenario([one(MIDNIGHT - DAY)], [Fault("status", PATH, 1, status=429, retry_after=890)]))
+    provider = serve(Scenario([one(midnight() - DAY)], [Fault("status", PATH, 1, status=429, retry_after=890)]))
     connection = connect(provider, days=2)
     seen: list[tuple[bool, bool]] = []
 
@@ -385,7 +385,7 @@ def test_waiting_for_a_slow_provider_keeps_the_lease_and_the_run(
 def test_a_bug_of_a_source_fails_its_runs_names_the_place_and_rests_like_any_failure(
     serve: Callable[[Scenario], FakeProvider], monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
-    provider = serve(Scenario([one(MIDNIGHT - DAY)]))
+    provider = serve(Scenario([one(midnight() - DAY)]))
     connection = connect(provider, days=2)
 
     def broken(*_: Any) -> Any:
@@ -406,7 +406,7 @@ def test_a_bug_of_a_source_fails_its_runs_names_the_place_and_rests_like_any_fai
 def test_an_error_of_our_own_rests_like_any_other_and_is_raised(
     serve: Callable[[Scenario], FakeProvider], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider = serve(Scenario([one(MIDNIGHT - DAY)]))
+    provider = serve(Scenario([one(midnight() - DAY)]))
     connection = connect(provider, days=2)
 
     def broken(*_: Any) -> Any:
@@ -449,7 +449,7 @@ def test_a_disabled_or_pushed_connection_is_never_due(serve: Callable[[Scenario]
 
 
 def test_what_a_dead_worker_left_open_is_ended_by_the_next(serve: Callable[[Scenario], FakeProvider]) -> None:
-    provider = serve(Scenario([one(MIDNIGHT - DAY)]))
+    provider = serve(Scenario([one(midnight() - DAY)]))
     connection = connect(provider, days=2)
     left = runs.start(
         source="openai", account="default", input_name="x", observed_at=None, connection=connection, stream="s"

@@ -12,7 +12,7 @@ import pytest
 from ingest.models import Connection, IngestRun, Quarantine
 from ingest.sync import sync
 from tests.fake_provider import FakeProvider, Fault, Scenario, generate, recomputation
-from tests.fake_provider.pulled import MIDNIGHT, connect, gaps, impatient, only, states, stream_of, tokens
+from tests.fake_provider.pulled import connect, gaps, impatient, midnight, only, states, stream_of, tokens
 from tests.fake_provider.scenario import ALWAYS
 
 pytestmark = pytest.mark.usefixtures("ledger")
@@ -34,7 +34,7 @@ def serve(pauses: list[float]) -> "Iterator[Callable[..., FakeProvider]]":
     running: list[FakeProvider] = []
 
     def start(*faults: Fault, **given: Any) -> FakeProvider:
-        made = generate(MIDNIGHT, days=DAYS, series=2, hours=6)
+        made = generate(midnight(), days=DAYS, series=2, hours=6)
         scenario = Scenario(made.buckets, list(faults), **({"largest_page": 20} | given))
         running.append(FakeProvider(scenario))
         return running[-1].__enter__()
@@ -164,7 +164,7 @@ def test_a_truncated_answer_deletes_nothing_although_it_states_less(serve: Calla
     sync(connection)
     before = tokens("openai")
     kept = provider.scenario.buckets
-    provider.scenario.buckets = [bucket for bucket in kept if bucket.start < MIDNIGHT - timedelta(days=1)]
+    provider.scenario.buckets = [bucket for bucket in kept if bucket.start < midnight() - timedelta(days=1)]
     provider.scenario.faults.append(Fault("cut", PATH, len(provider.of(PATH)) and 1, ALWAYS))
     assert sync(connection).errors
     assert tokens("openai") == before
@@ -189,7 +189,7 @@ def test_two_streams_are_pulled_each_for_itself(
     assert whole(connection)
     connection.refresh_from_db()
     assert connection.next_due_at is not None
-    assert connection.next_due_at - MIDNIGHT < timedelta(days=2)
+    assert connection.next_due_at - midnight() < timedelta(days=2)
 
 
 # ---- changes of schema ----

@@ -24,7 +24,7 @@ from ingest.models import Connection, IngestRun
 from ingest.sync import sync
 from tests.fake_provider import FakeProvider, generate, recomputation
 from tests.fake_provider.children import Child, children, watched
-from tests.fake_provider.pulled import MIDNIGHT, connect, gaps, impatient, only, states, stream_of, tokens
+from tests.fake_provider.pulled import connect, gaps, impatient, midnight, only, states, stream_of, tokens
 from tests.processes import environment, until
 
 pytestmark = [pytest.mark.usefixtures("ledger"), pytest.mark.slow]
@@ -57,7 +57,7 @@ def all_ties() -> None:
 def test_a_backfill_of_30_days_killed_three_times_while_its_provider_restates_ends_exact(
     child: Callable[..., Child], seed: int
 ) -> None:
-    scenario = generate(MIDNIGHT, days=30, series=2, restated=0.05, late=0.03, gone=0.02, seed=seed)
+    scenario = generate(midnight(), days=30, series=2, restated=0.05, late=0.03, gone=0.02, seed=seed)
     scenario.largest_page = 12
     dice = random.Random(seed)
     with FakeProvider(scenario) as provider, watched() as wrong:
@@ -74,11 +74,11 @@ def test_a_backfill_of_30_days_killed_three_times_while_its_provider_restates_en
         process = child("sync", "fake", lease=3)
         assert process.says("done"), process.told()
         stream = stream_of("openai", "completions")
-        recent = (MIDNIGHT - stream.re_read).date()
+        recent = (midnight() - stream.re_read).date()
         live = {place: n for place, n in tokens("openai").items() if place[0] >= recent}
         assert live == recomputation.tokens(scenario, "openai.completions", 3, since=recent)
         assert gaps(connection, stream) == []
-        assert sync(connection, since=MIDNIGHT - timedelta(days=30)).errors == {}  # what was restated longer ago
+        assert sync(connection, since=midnight() - timedelta(days=30)).errors == {}  # what was restated longer ago
         assert tokens("openai") == expected(provider)
     assert wrong == []
     assert "running" not in states()
@@ -87,7 +87,7 @@ def test_a_backfill_of_30_days_killed_three_times_while_its_provider_restates_en
 @pytest.mark.parametrize("point", ["page", "within", "copy", "count"])
 def test_a_stopped_worker_that_wakes_past_its_lease_commits_nothing(child: Callable[..., Child], point: str) -> None:
     """SIGSTOP, the lease passes, another takes over and finishes, SIGCONT."""
-    scenario = generate(MIDNIGHT, days=3, series=3)
+    scenario = generate(midnight(), days=3, series=3)
     scenario.largest_page = 24
     with FakeProvider(scenario) as provider, watched() as wrong:
         connection = connect(provider, days=3)
@@ -133,7 +133,7 @@ def test_a_database_connection_that_is_cut_in_the_middle_of_a_copy_leaves_no_par
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     impatient(monkeypatch)
-    with FakeProvider(generate(MIDNIGHT, days=3, series=3)) as provider, watched() as wrong:
+    with FakeProvider(generate(midnight(), days=3, series=3)) as provider, watched() as wrong:
         connection = connect(provider, days=3)
         write, cut = psycopg.Copy.write, []
 
@@ -162,7 +162,7 @@ def test_a_database_connection_that_is_cut_in_the_middle_of_a_copy_leaves_no_par
 def test_all_database_connections_are_cut_and_the_next_sync_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     impatient(monkeypatch)
     monkeypatch.setattr(lease, "LEASE", timedelta(seconds=2))
-    with FakeProvider(generate(MIDNIGHT, days=3, series=3)) as provider:
+    with FakeProvider(generate(midnight(), days=3, series=3)) as provider:
         connection = connect(provider, days=3)
         copied, cut = facts.copy_direct, []
 

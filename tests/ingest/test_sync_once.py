@@ -13,7 +13,7 @@ from ingest.models import Connection, IngestRun
 from ingest.sources import get_source
 from ingest.sync import sync, told
 from tests.fake_provider import FakeProvider, Fault, Scenario
-from tests.fake_provider.pulled import MIDNIGHT, connect, impatient, states, tokens
+from tests.fake_provider.pulled import connect, impatient, midnight, states, tokens
 from tests.fake_provider.scenario import ALWAYS
 from tests.ingest.test_sync import DAY, one
 
@@ -28,7 +28,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Callable[.
     running: list[FakeProvider] = []
 
     def start(*faults: Fault) -> FakeProvider:
-        running.append(FakeProvider(Scenario([one(MIDNIGHT - DAY)], list(faults))))
+        running.append(FakeProvider(Scenario([one(midnight() - DAY)], list(faults))))
         return running[-1].__enter__()
 
     yield start

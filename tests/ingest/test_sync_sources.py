@@ -11,7 +11,7 @@ from allocation.derived import refresh
 from allocation.verification import verify
 from ingest.sync import sync
 from tests.fake_provider import Bucket, FakeProvider, Scenario, generate, recomputation, said
-from tests.fake_provider.pulled import MIDNIGHT, billed, connect, impatient, only, tokens
+from tests.fake_provider.pulled import billed, connect, impatient, midnight, only, tokens
 
 pytestmark = pytest.mark.usefixtures("ledger")
 DAY = timedelta(days=1)
@@ -53,7 +53,7 @@ def test_totals_are_those_that_are_stated_last(
     # yesterday's first calls are more than a day old by now: at any hour all of them are to be read again
     only(monkeypatch, kind, stream, re_read=timedelta(days=2) if calls else None)
     unsteady = {"late": 0.1} if calls else {"restated": 0.1, "late": 0.05, "gone": 0.05}
-    scenario = generate(MIDNIGHT, days=1 if calls else 3, series=3, seed=3, apis=[kind], **unsteady)
+    scenario = generate(midnight(), days=1 if calls else 3, series=3, seed=3, apis=[kind], **unsteady)
     scenario.largest_page = 13  # fewer than it is asked for: LiteLLM says so by its page size and total
     provider = serve(scenario)
     connection = connect(provider, kind, days=3)
@@ -73,7 +73,7 @@ def test_costs_are_lines_in_dollars_and_follow_every_restatement(
     def line(item: str, **amounts: str | None) -> Bucket:
         stated = {t: None if amount is None else {"amount": amount, "quantity": 1_000} for t, amount in amounts.items()}
         dims = {"project_id": "proj_a", "line_item": item, "api_key_id": None}
-        return Bucket("openai.costs", MIDNIGHT - DAY, dims, said(stated.pop("t0"), **stated))
+        return Bucket("openai.costs", midnight() - DAY, dims, said(stated.pop("t0"), **stated))
 
     scenario = Scenario(
         [
@@ -83,7 +83,7 @@ def test_costs_are_lines_in_dollars_and_follow_every_restatement(
     )  # fmt: skip
     provider = serve(scenario)
     connection = connect(provider, days=3)
-    day = (MIDNIGHT - DAY).date()
+    day = (midnight() - DAY).date()
     for tick, total in enumerate(["14.25", "11.5", "13.5"]):  # 1.25 + 10 + 3; 1.5 + 10; 1.5 + 10 + 2
         provider.tick = tick
         assert sync(connection).errors == {}
@@ -99,15 +99,15 @@ def test_cents_of_anthropic_are_dollars_here(
         "model": "claude-opus-4-5", "service_tier": "standard", "workspace_id": None,
     }  # fmt: skip
     cost = {**common, "description": "Claude Opus 4.5 Usage - Input Tokens", "token_type": "uncached_input_tokens"}
-    scenario = Scenario([Bucket("anthropic.cost_report", MIDNIGHT - DAY, cost, said({"amount": "123.78912"}))])
+    scenario = Scenario([Bucket("anthropic.cost_report", midnight() - DAY, cost, said({"amount": "123.78912"}))])
     provider = serve(scenario)
     assert sync(connect(provider, "anthropic", days=3)).errors == {}
-    assert billed("anthropic") == {(MIDNIGHT - DAY).date(): Decimal("1.2378912")}
+    assert billed("anthropic") == {(midnight() - DAY).date(): Decimal("1.2378912")}
     assert billed("anthropic") == recomputation.costs(scenario, "anthropic.cost_report")
 
 
 def test_every_stream_of_a_kind_is_pulled_by_one_sync(serve: Callable[[Scenario], FakeProvider]) -> None:
-    scenario = generate(MIDNIGHT, days=2, series=2, apis=["openai"])
+    scenario = generate(midnight(), days=2, series=2, apis=["openai"])
     provider = serve(scenario)
     assert sync(connect(provider, days=2)).errors == {}
     assert tokens("openai") == recomputation.tokens(scenario, "openai.completions")

@@ -22,7 +22,7 @@ from allocation.verification import verify
 from ingest.models import Connection, IngestRun
 from tests.fake_provider import FakeProvider, generate, recomputation
 from tests.fake_provider.children import Child, children, watched
-from tests.fake_provider.pulled import MIDNIGHT, connect, gaps, only, stream_of, tokens
+from tests.fake_provider.pulled import connect, gaps, midnight, only, stream_of, tokens
 from tests.processes import environment, until
 
 pytestmark = [pytest.mark.usefixtures("ledger"), pytest.mark.slow]
@@ -44,9 +44,9 @@ def child(tmp_path: Path) -> Iterator[Callable[..., Child]]:
 
 @pytest.fixture
 def provider() -> Iterator[FakeProvider]:
-    scenario = generate(MIDNIGHT, days=5, series=3, restated=0.1, late=0.05, gone=0.05, seed=11)
+    scenario = generate(midnight(), days=5, series=3, restated=0.1, late=0.05, gone=0.05, seed=11)
     # Only what a pull still reads again may change.
-    settled = MIDNIGHT - timedelta(days=2)
+    settled = midnight() - timedelta(days=2)
     scenario.buckets = [
         bucket if bucket.start >= settled else replace(bucket, said=((0, bucket.said[-1][1]),))
         for bucket in scenario.buckets

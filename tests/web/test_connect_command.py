@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from finops.models import AuditEvent
 from ingest.models import Connection, Credential, UsageEvent
 from tests.fake_provider import FakeProvider, generate, recomputation
-from tests.fake_provider.pulled import MIDNIGHT, impatient, only
+from tests.fake_provider.pulled import impatient, midnight, only
 
 pytestmark = pytest.mark.usefixtures("ledger")
 
@@ -22,7 +22,7 @@ def provider(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[FakePro
     settings.ALLOWED_NETWORKS = ["127.0.0.0/8"]
     only(monkeypatch, "openai", "completions")
     impatient(monkeypatch)
-    with FakeProvider(generate(MIDNIGHT, seed=7, days=3, series=2, apis=("openai",))) as running:
+    with FakeProvider(generate(midnight(), seed=7, days=3, series=2, apis=("openai",))) as running:
         yield running
 
 
@@ -33,7 +33,7 @@ def run(capsys: Any, *arguments: str) -> dict[str, Any]:
 
 
 def connect(capsys: Any, provider: FakeProvider, key: Path, *more: str) -> dict[str, Any]:
-    since = (MIDNIGHT - timedelta(days=4)).date().isoformat()
+    since = (midnight() - timedelta(days=4)).date().isoformat()
     return run(
         capsys, "connect", "my-openai", "--kind", "openai", "--url", f"{provider.url}/v1", "--key-from", f"file:{key}",
         "--since", since, *more,
@@ -214,7 +214,7 @@ def test_windows_that_one_sync_leaves_are_counted(
     monkeypatch.setattr(sync, "BACKFILL_AT_ONCE", 1)
     run(
         capsys, "connect", "my-openai", "--kind", "openai", "--url", f"{provider.url}/v1", "--key-from", f"file:{key}",
-        "--since", (MIDNIGHT - timedelta(days=90)).date().isoformat(),
+        "--since", (midnight() - timedelta(days=90)).date().isoformat(),
     )  # fmt: skip
     call_command("sync", "my-openai", "--json")
     *_, said, told = capsys.readouterr().out.splitlines()
@@ -244,7 +244,7 @@ def test_a_sync_takes_a_day_for_its_beginning_and_a_time_alike(
     key = tmp_path / "key"
     key.write_text(provider.scenario.key)
     connect(capsys, provider, key)
-    first, last = ((MIDNIGHT - timedelta(days=days)).date().isoformat() for days in (2, 1))
+    first, last = ((midnight() - timedelta(days=days)).date().isoformat() for days in (2, 1))
 
     by_day = run(capsys, "sync", "my-openai", "--since", first, "--until", last)
     by_time = run(capsys, "sync", "my-openai", "--since", f"{first}T02:00:00+02:00", "--until", f"{last}T00:00Z")

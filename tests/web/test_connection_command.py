@@ -15,7 +15,7 @@ from finops.models import AuditEvent, User
 from ingest.health_selectors import statuses
 from ingest.models import Connection, Credential, IngestRun, UsageEvent
 from tests.fake_provider import FakeProvider, generate
-from tests.fake_provider.pulled import MIDNIGHT, impatient, only
+from tests.fake_provider.pulled import impatient, midnight, only
 from tests.web.connected import ran
 
 pytestmark = pytest.mark.usefixtures("ledger")
@@ -27,7 +27,7 @@ def provider(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[FakePro
     settings.ALLOWED_NETWORKS = ["127.0.0.0/8"]
     only(monkeypatch, "openai", "completions")
     impatient(monkeypatch)
-    with FakeProvider(generate(MIDNIGHT, seed=7, days=3, series=2, apis=("openai",))) as running:
+    with FakeProvider(generate(midnight(), seed=7, days=3, series=2, apis=("openai",))) as running:
         yield running
 
 
@@ -36,7 +36,7 @@ def connected(provider: FakeProvider, tmp_path: Path) -> FakeProvider:
     """`my-openai`, with a key that the provider no longer takes."""
     key = tmp_path / "former"
     key.write_text(FORMER)
-    since = (MIDNIGHT - timedelta(days=4)).date().isoformat()
+    since = (midnight() - timedelta(days=4)).date().isoformat()
     call_command(
         "connect", "my-openai", "--kind", "openai", "--url", f"{provider.url}/v1", "--key-from", f"file:{key}",
         "--since", since, "--no-try",

@@ -15,6 +15,7 @@ from django.db import connection
 from django.test import Client
 
 from allocation.models import QueryCostDaily
+from allocation.value import query_rows
 from finops.models import User
 from tests.allocation.value.agent_traces import query_of, trace_id, world
 from tests.conftest import empty_ledger
@@ -177,7 +178,7 @@ def test_what_is_no_query_is_not_found(live: None, number: str) -> None:
 @pytest.mark.parametrize(
     ("given", "wrong"),
     [
-        ({}, "day"), ({"day": "2026-9-1"}, "day"), ({"day": "2026-02-30"}, "day"), ({"day": "2026-09-12", "bin": "x"}, "bin"),
+        ({"day": "2026-9-1"}, "day"), ({"day": "2026-02-30"}, "day"), ({"day": "2026-09-12", "bin": "x"}, "bin"),
         ({"day": "2026-09-12", "source": "otlp"}, "source"), ({"trace": "x", "day": "2026-09-12"}, "day"),
         ({"trace": ""}, "trace"),
         ({"day": "2026-09-12", "cursor": "abc"}, "cursor"), ({"day": "2026-09-12", "filter[x_Basis]": "idle"}, "filter[x_Basis]"),
@@ -212,3 +213,8 @@ def test_a_token_reads_queries_and_usage(live: None) -> None:
     headers = bearer(User.objects.get(username="vera"))
     assert Client().get(f"/api/v1/queries/{LONG}", **headers).status_code == 200
     assert Client().get("/api/v1/usage?month=2026-09", **headers).status_code == 200
+
+
+def test_the_newest_day_with_queries_is_meant_where_none_is_named(live: None) -> None:
+    named, unnamed = api("ann", "queries", day=f"{query_rows.newest():%Y-%m-%d}"), api("ann", "queries")
+    assert unnamed["results"] == named["results"] != []
