@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -13,12 +13,13 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count
 
-from allocation.calc.attribution import Mapped, attribute, parse_mappings
+from allocation.calc.attribution import FIELDS, Mapped, attribute, parse_mappings
 from allocation.calc.closing import FROZEN
 from allocation.calc.rules import Driver, Rule, RuleError, assign, by_driver, dimensions_of, parse_rules
 from allocation.costing import terms
 from allocation.models import AllocationRule, BillingPeriod, CostCentre, RuleVersion, Settled, Team
 from finops import audit
+from finops.periods import Period
 
 _FIRST_OF_SAME = """
     SELECT v.rule, min(o.id) FROM allocation_allocationrule v JOIN allocation_allocationrule o ON o.rule = v.rule
@@ -71,6 +72,37 @@ class Seen:
         return self._days[day]
 
 
+class Stretch(NamedTuple):
+    """Days on end over which the same mappings set what usage is shown to be for."""
+
+    period: Period
+    mappings: tuple[Mapped, ...]
+
+    def shown(self, dimensions: Mapping[int, Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
+        """Usage key id -> its dimensions on these days, from what its source states."""
+        return attribute(dimensions, self.mappings, self.period.start).dimensions
+
+
+def stretches(period: Period) -> list[Stretch]:
+    """The stretches of a period in their order, by the mappings its months are allocated by (`holding_on`). Three queries."""
+    of_month = _mappings_of_frozen(period)
+    in_force: tuple[Mapped, ...] = terms.in_force(MAPPINGS, parse_mappings)
+    found: list[Stretch] = []
+    for day in period.days():
+        every = of_month.get(day.replace(day=1), in_force)
+        now = tuple(one for one in every if one.holds_on(day) and any(field in FIELDS for field, _ in one.sets))
+        if found and found[-1].mappings == now:
+            found[-1] = Stretch(Period(found[-1].period.start, day + timedelta(days=1)), now)
+        else:
+            found.append(Stretch(Period(day, day + timedelta(days=1)), now))
+    return found
+
+
+def _mappings_of_frozen(period: Period) -> dict[date, tuple[Mapped, ...]]:
+    months = BillingPeriod.objects.filter(month__gte=period.start.replace(day=1), month__lt=period.end)
+    return {one.month: _frozen_mappings(one) for one in months.filter(state__in=FROZEN, restated_rules__isnull=True)}
+
+
 def in_force() -> Rulebook:
     """The newest version; without one no rule holds and everything is unallocated."""
     return of(RuleVersion.objects.order_by("-number").first())
@@ -97,9 +129,14 @@ def of_month(month: date) -> Rulebook | None:
 
 def _frozen_with(frozen: BillingPeriod) -> Rulebook:
     rules = frozen.frozen_versions.get("rules") or {"number": 0}
+    version = RuleVersion.objects.filter(number=rules["number"]).first()
+    return replace(of(version), mappings=_frozen_mappings(frozen))
+
+
+def _frozen_mappings(frozen: BillingPeriod) -> tuple[Mapped, ...]:
     mapped = (frozen.frozen_versions.get("terms") or {}).get(MAPPINGS) or {"sha256": None}
-    mappings = terms.of(MAPPINGS, mapped["sha256"], parse_mappings)
-    return replace(of(RuleVersion.objects.filter(number=rules["number"]).first()), mappings=mappings)
+    found: tuple[Mapped, ...] = terms.of(MAPPINGS, mapped["sha256"], parse_mappings)
+    return found
 
 
 def of(version: RuleVersion | None) -> Rulebook:

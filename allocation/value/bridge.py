@@ -7,13 +7,14 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from django.db.models import Q, Sum
+from django.db.models import Case, Q, Sum, Value, When
 
-from allocation import selectors
+from allocation import rulebook, selectors
 from allocation.calc.bridge import Bridge, bridge
 from allocation.calc.bridge_sides import Cell, Count, Fixed, Line, Side, added
 from allocation.calc.indices import Index, Month, chained_indices
 from allocation.models import Basis, CostDaily
+from allocation.rulebook import Stretch
 from allocation.scope import Scope
 from allocation.selectors import CostQuery, QueryError
 from allocation.value.shares import USAGE, shares
@@ -35,7 +36,7 @@ _OF_DAY = (
     "tier",
 )  # as a cell has them
 _GROUP = (
-    "charge__usage_key_id", "cost_centre__code", "team__code", "charge__tier", "charge__price_class",
+    "charge__usage_key_id", "stretch", "cost_centre__code", "team__code", "charge__tier", "charge__price_class",
     "charge__original_currency", "charge__fx_rate", "effect",
 )  # fmt: skip
 _COSTS = ("list_cost", "contracted_cost", "effective_cost", "billed_cost")
@@ -47,6 +48,7 @@ class _Read(NamedTuple):
     """What the database says of one side."""
 
     shares: list[dict[str, Any]]
+    stretches: list[Stretch]
     daily: list[dict[str, Any]]
 
 
@@ -88,7 +90,8 @@ def _months(query: CostQuery) -> list[str]:
 
 def _read(scope: Scope, query: CostQuery, column: str) -> _Read:
     sums = {f"sum_{name}": Sum(name) for name in ("quantity", *_COSTS)}
-    found = shares(scope, query).order_by().values(*_GROUP).annotate(**sums)
+    stretches = rulebook.stretches(query.period)
+    found = shares(scope, query).annotate(stretch=_number(stretches)).order_by().values(*_GROUP).annotate(**sums)
     daily = selectors.filtered(scope, CostDaily.objects.all(), query).filter(billing_currency=query.currency)
     sums = {
         "queries": Sum("queries"), "requests": Sum("requests"), "cost": Sum(FIELDS[column]),
@@ -96,18 +99,26 @@ def _read(scope: Scope, query: CostQuery, column: str) -> _Read:
     }  # fmt: skip
     return _Read(
         list(found),
+        stretches,
         list(
             daily.order_by().values(*_OF_DAY, "basis").annotate(**{f"sum_{name}": each for name, each in sums.items()})
         ),
     )
 
 
+def _number(stretches: list[Stretch]) -> Case:
+    """In which of the stretches a share's day lies."""
+    of = [When(charge_date__lt=stretch.period.end, then=Value(n)) for n, stretch in enumerate(stretches)]
+    return Case(*of, default=Value(0))
+
+
 def _side(read: _Read, keys: Mapping[int, Mapping[str, Any]], column: str) -> Side:
     lines: list[Line] = []
     counts: list[Count] = []
     fixed: list[Fixed] = []
+    shown = [stretch.shown(keys) for stretch in read.stretches]
     for row in read.shares:
-        found = keys[row["charge__usage_key_id"]]
+        found = shown[row["stretch"]][row["charge__usage_key_id"]]
         cell = Cell(
             row["cost_centre__code"], row["team__code"], found["environment"], found["feature"], found["provider"],
             found["model_served"] or found["model_requested"], row["charge__tier"],

@@ -2,23 +2,21 @@
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from typing import Any
 
 from django.db.models import Case, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Coalesce, NullIf
 
-from allocation import selectors
+from allocation import rulebook, selectors
 from allocation.calc.daily import NOT_USED
 from allocation.models import AllocatedCost
 from allocation.scope import Scope
 from allocation.selectors import CostQuery
 from ingest.models import UsageKey
+from ingest.selectors import key_dimensions
 
-_OF_KEY = {
-    "ServiceProviderName": "provider",
-    "x_Model": "model",
-    "x_Environment": "environment",
-    "x_Feature": "feature",
-}
+_OF_KEY = {"ServiceProviderName": "provider", "x_Model": "model"}
+_SHOWN = {"x_Environment": "environment", "x_Feature": "feature"}  # of a usage key, unless a mapping says otherwise
 _OF_CHARGE = {
     "x_CostCentre": "cost_centre__code", "x_Team": "team__code", "x_QueryTier": "charge__tier",
     "x_Provenance": "charge__provenance",
@@ -41,14 +39,38 @@ def shares(scope: Scope, query: CostQuery) -> QuerySet[AllocatedCost]:
     period, keys, narrowed = query.period, UsageKey.objects.annotate(model=_MODEL), False
     rows = scope.of(AllocatedCost.objects.filter(charge_date__gte=period.start, charge_date__lt=period.end))
     rows = rows.filter(charge__billing_currency=query.currency).annotate(effect=_EFFECT)
+    rows = _as_shown(rows, query)
     for name, values in query.filters.items():
+        if name in _SHOWN:
+            continue
         if name in _OF_KEY:
             keys, narrowed = keys.filter(_any(_OF_KEY[name], values)), True
         elif name == "x_Basis":
-            rows = rows.filter(effect__in=[effect for effect, basis in _BASES.items() if _fits(basis, values)])
+            rows = rows.filter(Q(effect__in=[effect for effect, basis in _BASES.items() if _fits(basis, values)]))
         else:
             rows = rows.filter(_any(_OF_CHARGE[name], values))
     return rows.filter(charge__usage_key_id__in=keys.values("id")) if narrowed else rows
+
+
+def _as_shown(rows: QuerySet[AllocatedCost], query: CostQuery) -> QuerySet[AllocatedCost]:
+    """Of the environments and features that a question names, as the mappings of each day show them: as cost_daily does."""
+    wanted = {field: query.filters[name] for name, field in _SHOWN.items() if query.filters.get(name)}
+    if not wanted:
+        return rows
+    found, stretches = Q(), rulebook.stretches(query.period)
+    stated: dict[int, dict[str, Any]] = {}
+    if any(stretch.mappings for stretch in stretches):
+        keys = rows.order_by().values_list("charge__usage_key_id", flat=True).distinct()
+        stated = key_dimensions(key for key in keys if key is not None)
+    for stretch in stretches:
+        if stretch.mappings:
+            shown = stretch.shown(stated).items()
+            kept: Any = [key for key, of in shown if all(_fits(of[field], wanted[field]) for field in wanted)]
+        else:
+            kept = UsageKey.objects.filter(*(_any(field, wanted[field]) for field in wanted)).values("id")
+        start, end = stretch.period.start, stretch.period.end
+        found |= Q(charge_date__gte=start, charge_date__lt=end, charge__usage_key_id__in=kept)
+    return rows.filter(found)
 
 
 def _any(column: str, values: Iterable[str]) -> Q:
@@ -58,5 +80,5 @@ def _any(column: str, values: Iterable[str]) -> Q:
     return wanted
 
 
-def _fits(basis: str, values: Iterable[str]) -> bool:
-    return any(fnmatchcase(basis, value.replace("[", "[[]")) for value in values)
+def _fits(text: str, values: Iterable[str]) -> bool:
+    return any(fnmatchcase(text, value.replace("[", "[[]")) for value in values)

@@ -72,7 +72,8 @@ class Distributions(NamedTuple):
 def report(scope: Scope, base: CostQuery, chosen: CostQuery, column: str = "EffectiveCost") -> Report:
     """Cost per query by tier in two periods and by which factors it changed. Raises QueryError.
 
-    Seven queries, those of outcomes and, where any tier is estimated, those of estimates.
+    Seven queries, those of outcomes, where any tier is estimated those of estimates, and three more for each period whose
+    environments or features are asked for.
     """
     if base.currency != chosen.currency:
         raise QueryError(f"cannot compare {base.currency} with {chosen.currency}: a tier table has one currency")

@@ -11,12 +11,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from allocation import rulebook, selectors
+from allocation import rule_changes, rulebook, selectors
 from allocation.derived import refresh
 from allocation.models import Charge, CostCentre, CostDaily
 from allocation.scope import EVERYTHING, Scope
 from allocation.selectors import CostQuery, QueryError
 from allocation.value.bridge import DIMENSIONS, cost_bridge, monthly_indices
+from allocation.value.tiers import report
 from finops.focus import COST_COLUMNS
 from finops.periods import Period
 from ingest.models import UsageKey
@@ -25,6 +26,7 @@ from tests.records import payload, write_lines
 from tests.web.ledger import Usage, load
 
 pytestmark = pytest.mark.usefixtures("ledger")
+COST = "EffectiveCost"
 AUGUST, SEPTEMBER = Period.month("2026-08"), Period.month("2026-09")
 RULES = [
     {"id": "r1", "priority": 1, "when": {"tag.team": "search"}, "to": {"cost_centre": "CC-1", "team": "search"}},
@@ -88,6 +90,32 @@ def test_both_ends_are_what_costs_say_for_random_filters_and_columns() -> None:
 
 
 @pytest.mark.usefixtures("traffic")
+def test_features_and_environments_are_those_that_mappings_show_on_each_day() -> None:
+    """From mid-September what gpt-5 serves is for chat and live, whatever callers say; bridge, tier table and costs agree."""
+    mapping: dict[str, Any] = {
+        "id": "m1", "valid_from": "2026-09-10", "when": {"model": "gpt-5"}, "set": {"feature": "chat", "environment": "live"},
+    }  # fmt: skip
+    rule_changes.load_document(rulebook.MAPPINGS, [mapping], actor="test")
+    refresh()
+    for filters in (
+        {"x_Feature": ("chat",)}, {"x_Feature": ("",)}, {"x_Feature": ("c*",), "x_Model": ("gpt-5*",)},
+        {"x_Environment": ("live",)}, {"x_Environment": ("prod", "l?ve")}, {"x_Environment": ("dev",), "x_Feature": ("",)},
+    ):  # fmt: skip
+        one, two = (CostQuery(period, filters=filters) for period in (AUGUST, SEPTEMBER))
+        found = cost_bridge(EVERYTHING, one, two)
+        assert (found.total.start, found.total.end) == (total(EVERYTHING, one, COST), total(EVERYTHING, two, COST)), (
+            filters
+        )
+        assert found.total.end > 0
+        assert {code for (code,) in found.by("feature")} <= {"chat", ""}
+        assert report(EVERYTHING, one, two).table.chosen.spend == found.total.end, filters
+    whole = cost_bridge(EVERYTHING, CostQuery(AUGUST), CostQuery(SEPTEMBER))
+    chat = CostQuery(SEPTEMBER, filters={"x_Feature": ("chat",)})
+    assert whole.by("feature")["chat",].end == total(EVERYTHING, chat, COST) < whole.total.end
+    assert whole.by("environment")["live",].start == 0
+
+
+@pytest.mark.usefixtures("traffic")
 def test_the_tokens_of_a_cost_centre_follow_its_share() -> None:
     """CC-2 bears 0.7 and CC-3 0.3 of the same usage."""
     tokens = {}
@@ -146,7 +174,7 @@ def test_questions_to_the_database_do_not_grow_with_events_or_days(ledger: None,
             monthly_indices(EVERYTHING, CostQuery(Period(AUGUST.start, SEPTEMBER.end)))
         counted.append(len(asked))
         assert not any("usage_event" in query["sql"] for query in asked.captured_queries)
-    assert counted == [6, 6]
+    assert counted == [10, 10]  # of them two a side: which mappings hold on its days
 
 
 @pytest.mark.usefixtures("traffic")
