@@ -12,12 +12,22 @@ from allocation.calc.commitments import CAPACITY, ENTERPRISE, Commitment
 from allocation.calc.contracts_fields import AgreementError, exact
 from allocation.costing import commitments_selectors
 from allocation.scope import EVERYTHING
-from forecasting import forecasts
+from forecasting import advice_words, forecasts
 from forecasting.calc.baseline import ForecastError
-from forecasting.calc.commitment_advisor import Advice, AdviceError, Capacity, Commit, capacity, spend
+from forecasting.calc.commitment_advisor import (
+    LIST,
+    OVERAGE,
+    Advice,
+    AdviceError,
+    Capacity,
+    Commit,
+    capacity,
+    filled_by,
+    spend,
+)
 from forecasting.calc.daily import drawn, lay
 from forecasting.calc.series import Floats
-from forecasting.forecast_selectors import NoForecast, NoneYet, series
+from forecasting.forecast_selectors import NoForecast, NoneYet, series, unstated
 from forecasting.models import Forecast
 
 SPEND, THROUGHPUT, GPU = "spend", "throughput", "gpu"
@@ -25,18 +35,10 @@ KINDS = {SPEND: "Spend commit", THROUGHPUT: "Provisioned throughput", GPU: "GPU 
 PER = {"hour": Decimal(24), "day": Decimal(1), "month": Decimal(12) / Decimal(365)}  # prices of a unit and day
 TELLS = ("ServiceProviderName", "x_Model", "x_CostCentre")
 FIELDS = (
-    "kind", *TELLS, "days", "price", "on_demand", "per", "least", "step", "most", "discount", "amounts", "currency",
+    "kind", *TELLS, "days", "price", "on_demand", "per", "least", "step", "most", "discount", "overage", "amounts", "currency",
 )  # fmt: skip
-AMOUNTS = (
-    20,
-    40,
-    60,
-    70,
-    80,
-    90,
-    95,
-    100,
-)  # of the median demand in per cent: what is weighed where no amount is named
+# What is weighed where no amount is named, of the median demand in per cent; the amount that costs least beside them.
+AMOUNTS = (20, 40, 60, 70, 80, 90, 95, 100)
 PERCENTS = (5, 25, 50, 75, 95)
 _SEED, _MOST_AMOUNTS, _MOST_SIZE = 0, 20, 10**9
 _STEP = Decimal(1).scaleb(-12)
@@ -47,8 +49,8 @@ _MOST_KEPT = 32
 class Question(NamedTuple):
     """What is on offer, for which usage. ``chosen``: dimension -> value; money of the forecast's currency.
 
-    Of capacity: ``price`` and ``on_demand`` of a unit and day, ``least``, ``step``, ``most``. Of a spend commit: ``discount``
-    and ``amounts`` over the whole ``days`` (none: AMOUNTS). None: not said.
+    Of capacity: ``price`` and ``on_demand`` of a unit and day, ``least``, ``step``, ``most``. Of a spend commit: ``discount``,
+    ``overage`` (what usage beyond it costs, of OVERAGE) and ``amounts`` over the whole ``days`` (none: AMOUNTS). None: not said.
     """
 
     kind: str
@@ -62,6 +64,7 @@ class Question(NamedTuple):
     step: int = 1
     most: int | None = None
     currency: str = ""
+    overage: str = LIST
 
 
 class Running(NamedTuple):
@@ -78,6 +81,7 @@ class Found(NamedTuple):
     """The answer. ``exact``: the paths are those of the stored forecast; else history changed since and they are of today's.
 
     ``demand``: PERCENTS of what is left for the offer over all days, money; ``advice`` None: ``lacks`` says what must be given.
+    ``why``: why nothing on offer is better than paying on demand; '': something is.
     """
 
     forecast: Forecast
@@ -88,29 +92,25 @@ class Found(NamedTuple):
     demand: dict[int, Decimal]
     advice: Advice | None
     lacks: str
+    why: str = ""
 
 
 def asked(given: Mapping[str, Any]) -> Question:
     """A question of its fields, texts or numbers. Raises AdviceError naming the field."""
     if unknown := sorted(set(map(str, given)) - set(FIELDS)):
         raise AdviceError(f"{unknown[0][:60]} is not known; there are {', '.join(FIELDS)}")
-    kind = given.get("kind") or SPEND
-    if kind not in KINDS:
-        raise AdviceError(f"kind: one of {', '.join(KINDS)}")
-    per = given.get("per") or "day"
-    if per not in PER:
-        raise AdviceError(f"per: one of {', '.join(PER)}")
+    kind, per, overage = (_one(given, *each) for each in (("kind", KINDS), ("per", PER), ("overage", OVERAGE)))
     chosen = {name: str(given[name]) for name in TELLS if given.get(name) not in (None, "")}
     amounts = given.get("amounts") or ()
     if isinstance(amounts, str):
         amounts = [part for part in amounts.replace(",", " ").split() if part]
     if not isinstance(amounts, Sequence) or len(amounts) > _MOST_AMOUNTS:
-        raise AdviceError(f"amounts: at most {_MOST_AMOUNTS} amounts")
+        raise AdviceError(f"amounts: a list of at most {_MOST_AMOUNTS} amounts, such as 20000 40000")
     price, on_demand = (_number(given, name) for name in ("price", "on_demand"))
     return Question(
-        str(kind), chosen, _whole(given, "days"), _daily(price, per), _daily(on_demand, per), _number(given, "discount"),
+        kind, chosen, _whole(given, "days"), _daily(price, per), _daily(on_demand, per), _number(given, "discount"),
         tuple(_amount(one, "amounts") for one in amounts), _whole(given, "least") or 1, _whole(given, "step") or 1,
-        _whole(given, "most"), str(given.get("currency") or ""),
+        _whole(given, "most"), str(given.get("currency") or ""), overage,
     )  # fmt: skip
 
 
@@ -121,8 +121,7 @@ def advise(question: Question) -> Found:
         raise NoneYet("There is no forecast yet: one is made every night, and by `manage.py forecast`.")
     level = tuple(name for name in found.dimensions if name in question.chosen)
     key = tuple(question.chosen[name] for name in level)
-    if not series(EVERYTHING, found, level).filter(key=list(key)).exclude(method="").exists():
-        raise NoForecast(f"No series of {' / '.join(key) or 'the whole'} is forecast.")
+    _check_forecast(found, level, key)
     days = found.horizon if question.days is None else question.days
     if not 1 <= days <= found.horizon:
         raise AdviceError(
@@ -131,20 +130,38 @@ def advise(question: Question) -> Found:
         )
     first, paths, exact_ = _paths(found, level, key)
     paths, period = paths[:, :days], [first + timedelta(days=number) for number in range(days)]
+    usual = np.maximum(paths, 0)
     running = list(_running(question, period, found.currency))
     others = _of(question)
     taken = np.array([float(sum((_day(one, day) for one in others), Decimal(0))) for day in period])
-    left = np.maximum(paths - taken[None, :], 0)
+    left = paths - np.minimum(taken[None, :], usual)  # a day that gives back has nothing that others could take
     totals = left.sum(axis=1)
     demand = {share: _money(float(np.percentile(totals, share))) for share in PERCENTS}
     lacks = _lacks(question)
-    advice = None if lacks else _weighed(question, left, totals, demand, found.currency)
-    return Found(found, first, days, exact_, running, demand, advice, lacks)
+    advice = None if lacks else _weighed(question, np.maximum(left, 0), np.maximum(totals, 0), found.currency)
+    why = ""
+    if advice and not advice.best.size:
+        why = advice_words.why_nothing(question, advice, demand[95], spend=question.kind == SPEND)
+    return Found(found, first, days, exact_, running, demand, advice, lacks, why)
+
+
+def _check_forecast(found: Forecast, level: tuple[str, ...], key: tuple[str, ...]) -> None:
+    """Raises NoForecast, saying what to do, where there are no sample paths to weigh on."""
+    row = series(EVERYTHING, found, level).filter(key=list(key)).first()
+    named = " / ".join(key) or "the whole"
+    if row is None:
+        raise NoForecast(
+            f"No series of {named} is forecast: leave a dimension out, or choose one that GET /api/v1/forecasts?group_by= lists."
+        )
+    if not row.method:
+        raise NoForecast(f"No series of {named} is forecast: {row.refusal}.")
+    if why := unstated(row):
+        raise NoForecast(f"The forecast of {named} cannot weigh an offer: {why}.")
 
 
 def _lacks(question: Question) -> str:
     if question.kind == SPEND:
-        return "" if question.discount is not None else "discount: what the commit takes off, such as 0.1"
+        return "" if question.discount is not None else "discount: what the commit takes off list prices, such as 0.1"
     lacking = [name for name in ("price", "on_demand") if getattr(question, name) is None]
     told = {
         "price": "price: of a unit of it, used or not", "on_demand": "on_demand: what the full use of a unit costs without it"
@@ -152,20 +169,22 @@ def _lacks(question: Question) -> str:
     return "; ".join(told[name] for name in lacking)
 
 
-def _weighed(question: Question, left: Floats, totals: Floats, demand: Mapping[int, Decimal], currency: str) -> Advice:
+def _weighed(question: Question, left: Floats, totals: Floats, currency: str) -> Advice:
     if question.kind == SPEND:
         assert question.discount is not None
         if not 0 <= question.discount < 1:
-            raise AdviceError("discount: from 0 to below 1")
-        amounts = question.amounts or tuple(
-            dict.fromkeys((demand[50] * share / 100).quantize(Decimal(1)) for share in AMOUNTS)
-        )
+            raise AdviceError("discount: a share from 0 to below 1, such as 0.15 for 15 %")
+        middle = Decimal(repr(float(np.median(totals))))
+        usual = [filled_by(totals, question.discount, question.overage), *(middle * share / 100 for share in AMOUNTS)]
+        amounts = question.amounts or tuple(dict.fromkeys(amount.quantize(Decimal(1)) for amount in usual))
+        if question.amounts and min(question.amounts) <= 0:
+            raise AdviceError("amounts: each above 0; to commit to nothing is weighed in any case")
         offers = [Commit(amount, question.discount) for amount in amounts if amount > 0]
-        return spend(totals, offers, currency)
+        return spend(totals, offers, currency, question.overage)
     assert question.price is not None
     assert question.on_demand is not None
     if question.on_demand <= 0:
-        raise AdviceError("on_demand: above 0")
+        raise AdviceError("on_demand: above 0: what the full use of a unit costs without the offer")
     offer = Capacity(question.price, question.on_demand, currency, question.least, question.step, question.most)
     return capacity(left / float(question.on_demand), offer)
 
@@ -222,6 +241,14 @@ def _concerns(one: Commitment, chosen: Mapping[str, str]) -> bool:
         for name, patterns in one.match.wanted
         if (value := said.get(name))
     )
+
+
+def _one(given: Mapping[str, Any], name: str, known: Mapping[str, Any]) -> str:
+    """Which of some words a field is, by default as Question has it."""
+    value = given.get(name) or {"kind": SPEND, "per": "day", "overage": LIST}[name]
+    if not isinstance(value, str) or value not in known:
+        raise AdviceError(f"{name}: one of {', '.join(known)}, not {str(value)[:40]!r}")
+    return value
 
 
 def _daily(price: Decimal | None, per: str) -> Decimal | None:

@@ -18,24 +18,28 @@ from forecasting.models import ForecastMonth
 
 BANDS = (("run", 0.12), ("crawl", 0.2))  # FinOps Framework, forecasting: variance of spend by maturity
 _INSIDE = LEVELS[0]
+_BOUNDS = (100 - _INSIDE) // 2, (100 + _INSIDE) // 2  # its percentiles
 
 
 @dataclass(frozen=True)
 class Kept:
-    """One month: the forecast that was in force when ``closes`` was frozen, and what came. ``owner`` '': the whole."""
+    """One month: the forecast that was in force when ``closes`` was frozen, and what came. ``owner`` '': the whole.
+
+    ``low`` and ``high`` None: the forecast stated no interval.
+    """
 
     closes: date
     month: date
     owner: str
-    low: Decimal
-    high: Decimal
+    low: Decimal | None
+    high: Decimal | None
     found: Variance
     state: str
 
     @property
-    def inside(self) -> bool:
-        """Whether the 80 % interval held what came."""
-        return self.found.inside[_INSIDE]
+    def inside(self) -> bool | None:
+        """Whether the 80 % interval held what came; None: there was none."""
+        return self.found.inside.get(_INSIDE)
 
     @property
     def ahead(self) -> int:
@@ -61,9 +65,9 @@ def kept(scope: Scope, currency: str = "") -> list[Kept]:
         if row.month not in actual:
             actual[row.month] = _actual(scope, row.month, currency)
         owner = row.series.key[0] if level else ""
-        low, high = row.percentiles[(100 - _INSIDE) // 2 - 1], row.percentiles[(100 + _INSIDE) // 2 - 1]
+        low, high = (row.percentiles[at - 1] for at in _BOUNDS) if row.percentiles else (None, None)
         came = actual[row.month].get(owner, Decimal(0))
-        judged = variance(row.point, came, BANDS, {_INSIDE: (low, high)})
+        judged = variance(row.point, came, BANDS, {} if low is None or high is None else {_INSIDE: (low, high)})
         found.append(Kept(closes, row.month, owner, low, high, judged, states[row.month]))
     return found
 

@@ -8,18 +8,20 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 
 from allocation.models import CostCentre, CostDaily
 from allocation.scope import Scope
 from allocation.selectors import CostQuery, costs
 from finops.periods import Period
 from forecasting import forecasts
-from forecasting.calc.daily import share_above
-from forecasting.models import Forecast, ForecastMonth, ForecastSeries
+from forecasting.calc.intervals import ENOUGH, LEVELS
+from forecasting.calc.stated import Band, share_above
+from forecasting.models import Forecast, ForecastDay, ForecastMonth, ForecastSeries
 from forecasting.selectors import Amounts, budgets
 
 CENTRE = "x_CostCentre"
+_CENT = Decimal("0.01")
 
 
 class NoForecast(LookupError):
@@ -73,6 +75,29 @@ def notes(scope: Scope, found: Forecast) -> list[str]:
     return list(found.notes) if scope.everything else []
 
 
+class Apart(NamedTuple):
+    """A month of which the points of a level's series do not add up to that of the whole."""
+
+    month: date
+    parts: Decimal
+    whole: Decimal
+
+
+def apart(scope: Scope, found: Forecast, level: Sequence[str]) -> list[Apart]:
+    """Months in which the parts of a level are not the whole, to the cent: for those who see both.
+
+    Points are medians (calc.stated): what may come of the whole is judged by its own past, in which what one series has too
+    much another has too little.
+    """
+    if not level or not scope.everything:
+        return []
+    rows = ForecastMonth.objects.filter(series__forecast=found).order_by("month")
+    whole = dict(rows.filter(series__level=[]).values_list("month", "point"))
+    sums = rows.filter(series__level=list(level)).values("month").annotate(parts=Sum("point"))
+    told = [Apart(row["month"], row["parts"], whole[row["month"]]) for row in sums if row["month"] in whole]
+    return [one for one in told if abs(one.parts - one.whole) >= _CENT]
+
+
 def marks(scope: Scope, found: Forecast) -> list[dict[str, Any]]:
     """Events and price steps ahead, as far as they concern cost centres in scope, and without the names of others."""
     own = None if scope.everything else set(scope.of(CostCentre.objects.all(), "id").values_list("code", flat=True))
@@ -86,14 +111,39 @@ def marks(scope: Scope, found: Forecast) -> list[dict[str, Any]]:
     return kept
 
 
+def band(row: ForecastSeries, day: ForecastDay) -> Band:
+    """The intervals of a day: those that are stated for its series, which are the keys of its coverage.
+
+    Of a forecast that an older product made all of them are.
+    """
+    inner, outer = (str(level) in row.coverage for level in LEVELS)
+    return Band(
+        day.low_95 if outer else None, day.low_80 if inner else None,
+        day.high_80 if inner else None, day.high_95 if outer else None,
+    )  # fmt: skip
+
+
+def unstated(row: ForecastSeries) -> str:
+    """Why a series has no interval and no odds; '' where it has."""
+    first = LEVELS[0]
+    if not row.method or str(first) in row.coverage:
+        return ""
+    needed = ENOUGH[first]
+    return (
+        f"fewer than {needed} past forecasts as long as this one are known, too few to state how sure it is: an interval of "
+        f"{first} % takes {needed}; forecast fewer days (manage.py forecast --horizon), or wait for more history"
+    )
+
+
 class Month(NamedTuple):
-    """One month of a series. ``budget`` None: nothing was budgeted for it; ``over``: probability that it is passed, None
-    without a budget, and where the forecast does not reach the month's end.
+    """One month of a series. ``low_80`` and ``high_80`` None: no interval is stated. ``budget`` None: nothing was budgeted for
+    it; ``over``: probability that it is passed, None without a budget or an interval, and where the forecast does not reach
+    the month's end.
     """
 
     row: ForecastMonth
-    low_80: Decimal
-    high_80: Decimal
+    low_80: Decimal | None
+    high_80: Decimal | None
     budget: Decimal | None
     over: float | None
 
@@ -108,8 +158,10 @@ def months(found: Forecast, rows: Iterable[ForecastSeries]) -> dict[int, list[Mo
             if row.month not in budget_of:
                 budget_of[row.month] = budgets(Period.month_of(row.month), currency=found.currency)
             budget = budget_of[row.month].get(row.series.key[0] if row.series.level else None)
-        over = None if budget is None or not row.whole else share_above(row.percentiles, budget)
-        made[row.series_id].append(Month(row, row.percentiles[9], row.percentiles[89], budget, over))
+        spread = row.percentiles
+        over = None if budget is None or not row.whole or not spread else share_above(spread, budget)
+        low, high = (spread[9], spread[89]) if spread else (None, None)
+        made[row.series_id].append(Month(row, low, high, budget, over))
     return dict(made)
 
 

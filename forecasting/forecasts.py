@@ -81,7 +81,7 @@ def gathered(dimensions: Sequence[str], horizon: int | None, currency: str, befo
     days = history.recorded(currency, before or timezone.now().date())
     if days is None:
         raise ForecastError(f"nothing was spent in {currency} before today: there is no history to forecast from")
-    costs, panel = history.daily(days, names, currency)
+    costs, panel = history.daily(days, names, currency, signed=True)
     if len(panel.keys) > _MOST_SERIES:
         raise ForecastError(f"{len(panel.keys):,} series are more than {_MOST_SERIES:,}: forecast by fewer dimensions")
     if horizon is None:
@@ -145,7 +145,8 @@ def _store(row: Forecast, found: Made) -> Forecast:
     pairs = list(zip(made_, found.series, strict=True))
     copy_rows(
         ForecastDay._meta.db_table, ("series_id", "day", "point", "low_95", "low_80", "high_80", "high_95"),
-        ((held.pk, *day) for held, each in pairs for day in each.days),
+        ((held.pk, day.day, day.point, *(day.point if bound is None else bound for bound in day.band))
+         for held, each in pairs for day in each.days),
     )  # fmt: skip
     copy_rows(
         ForecastMonth._meta.db_table, ("series_id", "month", "whole", "actual", "point", "percentiles"),
@@ -160,7 +161,7 @@ def _series(row: Forecast, each: Series, centres: dict[str, int]) -> ForecastSer
         forecast=row, level=list(each.level), key=list(each.key), cost_centre_id=centres.get(code), method=each.method,
         refusal=each.refusal, history=each.history, checked=each.checked, basis=each.basis,
         skill=None if each.skill is None else Decimal(repr(round(each.skill, 6))),
-        coverage=_shares(each.coverage),
+        coverage=_shares(each.coverage, each.stated),
     )  # fmt: skip
 
 
@@ -168,8 +169,10 @@ def _mark(mark: Mark) -> dict[str, Any]:
     return {**mark._asdict(), "first": mark.first.isoformat(), "last": mark.last.isoformat()}
 
 
-def _shares(found: Coverage) -> dict[str, Any]:
-    return {str(level): share if found.cells else None for level, share in zip(LEVELS, found.shares, strict=True)}
+def _shares(found: Coverage, stated: Sequence[int] = LEVELS) -> dict[str, Any]:
+    """By interval that is stated, and by no other (forecast_selectors.band), the share of past cells inside it."""
+    shares = zip(LEVELS, found.shares, strict=True)
+    return {str(level): share if found.cells else None for level, share in shares if level in stated}
 
 
 def in_force(currency: str = "") -> Forecast | None:

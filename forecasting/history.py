@@ -36,10 +36,13 @@ def recorded(currency: str, before: date, memory: int = MEMORY) -> Period | None
     return Period.through(max(found["first"], found["last"] - timedelta(days=memory - 1)), found["last"])
 
 
-def daily(days: Period, dimensions: Sequence[str], currency: str) -> tuple[pd.DataFrame, Panel]:
+def daily(
+    days: Period, dimensions: Sequence[str], currency: str, *, signed: bool = False
+) -> tuple[pd.DataFrame, Panel]:
     """Cost of days as rows and as a panel: EffectiveCost with what corrects them since; unpriced usage is not known.
 
-    A day on which nothing at all was recorded, by anybody, is a gap and no day without cost.
+    ``signed``: what a series gives away again and again is in its history (series.panel). A day on which nothing at all was
+    recorded, by anybody, is a gap and no day without cost.
     """
     found = costs(EVERYTHING, CostQuery(days, ("ChargeDate", *dimensions), currency=currency, restated=True))
     rows = found[list(dimensions)].copy()
@@ -48,7 +51,7 @@ def daily(days: Period, dimensions: Sequence[str], currency: str) -> tuple[pd.Da
     rows[COST] = found[COST].mask(without)
     there = set(found["ChargeDate"].astype(object))
     gaps = [(_at(day), _at(day + timedelta(days=1))) for day in days.days() if day not in there]
-    return rows, panel(rows, dimensions, DAY, _at(days.start), _at(days.end), gaps)
+    return rows, panel(rows, dimensions, DAY, _at(days.start), _at(days.end), gaps, signed=signed)
 
 
 def prices(days: Period, until: date, dimensions: Sequence[str]) -> PriceIndex:

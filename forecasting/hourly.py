@@ -57,7 +57,7 @@ def make(now: datetime, *, horizon: int = HORIZON, currency: str = "") -> Hourly
     frame[COST] = pd.Series([None if row[-1] else row[-2] for row in told], dtype=MONEY_DTYPE)
     every = Period(start.date(), end.date() + timedelta(days=1))
     gaps = [(_at(day), _at(day + timedelta(days=1))) for day in every.days() if day not in days]
-    held = panel(frame, DIMENSIONS, HOUR, start, end, gaps)
+    held = panel(frame, DIMENSIONS, HOUR, start, end, gaps, signed=True)
     prices = history.prices(every, (end + timedelta(hours=horizon)).date() + timedelta(days=1), DIMENSIONS)
     laid = lay(Known(frame, held, prices, calendar.known()), horizon)
     without = sum((row[-2] for row in found if row[0] is None), Decimal(0))

@@ -80,7 +80,7 @@ def save(document: Any, *, by: str, shared: bool | None = None) -> ScenarioVersi
     _lock(resolved.name)
     row, new = Scenario.objects.get_or_create(name=resolved.name, defaults={"owner": by, "shared": bool(shared)})
     if not row.shared and row.owner != by:
-        raise NotYours(f"name: {resolved.name} is taken")
+        raise NotYours(f"name: {resolved.name} is taken by a draft of somebody else; choose another name")
     if shared is not None and row.owner == by and row.shared != shared:
         Scenario.objects.filter(pk=row.pk).update(shared=shared)
         audit.record(action="scenario.share", actor=by, subject=row.name, details={"shared": shared})
@@ -99,7 +99,9 @@ def shipped(name: str, *, by: str) -> ScenarioVersion:
     _lock(name)
     row, _ = Scenario.objects.get_or_create(name=name, defaults={"owner": SHIPPED, "shared": True})
     if row.owner != SHIPPED:  # somebody had the name before a newer product took it
-        raise NotYours(f"{name} is {row.owner}'s own scenario")
+        raise NotYours(
+            f"{name} is {row.owner}'s own scenario, older than the preset of that name: save it by another one"
+        )
     return _version(row, document, resolved, by)[0]
 
 
@@ -121,6 +123,13 @@ def run(version: ScenarioVersion, asked: Asked = USUAL, *, by: str, start: Month
 
     ``start``: month 0, where the caller has read it already.
     """
+    return run_or_known(version, asked, by=by, start=start)[0]
+
+
+def run_or_known(
+    version: ScenarioVersion, asked: Asked = USUAL, *, by: str, start: Month0 | None = None
+) -> tuple[ScenarioRun, bool]:
+    """As ``run``, and whether it is new; of one that is stored, that one. Raises ScenarioError."""
     _check(asked)
     start = start or month_0(asked.month)
     scenario, budgets = scenario_of(version.resolved), budgets_of(start.origin, version.resolved["months"])
@@ -133,7 +142,7 @@ def run(version: ScenarioVersion, asked: Asked = USUAL, *, by: str, start: Month
         _lock(f"{version.pk}/{given['data']}/{asked.seed}/{asked.draws}")
         before = ScenarioRun.objects.filter(**given).order_by("pk")
         if known := before.filter(digest=digest).first():
-            return known
+            return known, False
         if other := before.last():
             notes.append(
                 f"Run {other.pk} gave other figures for the same data, parameters and seed: the product calculates otherwise now."
@@ -150,7 +159,7 @@ def run(version: ScenarioVersion, asked: Asked = USUAL, *, by: str, start: Month
             "sha256": row.digest,
         }
         audit.record(action="scenario.run", actor=by, subject=str(version), details=details)
-    return row
+    return row, True
 
 
 def again(row: ScenarioRun) -> bytes:
@@ -181,7 +190,7 @@ def _check(asked: Asked) -> None:
     if not 0 <= asked.seed < _FIGURES:
         raise ScenarioError(f"seed: must be a whole number from 0 to {_FIGURES - 1:,}, not {asked.seed}")
     if asked.draws > MOST_DRAWS:
-        raise ScenarioError(f"draws: at most {MOST_DRAWS:,}, not {asked.draws:,}")
+        raise ScenarioError(f"draws: a power of two of at most {MOST_DRAWS:,}, not {asked.draws:,}")
 
 
 def _check_name(name: str) -> None:

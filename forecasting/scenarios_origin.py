@@ -112,7 +112,9 @@ def _read(month: Period) -> Month0:
     api, own = _queries(month)
     _settle(found, api, own, notes)
     if not found.tiers:
-        raise NoMonth(f"in {month} no query costs anything: a scenario grows what queries cause")
+        raise NoMonth(
+            f"in {month} no query costs anything, and a scenario grows what queries cause: choose another month"
+        )
     _shapes(month, found.tiers, api, own, notes)
     rows = [
         TierOrigin(

@@ -120,11 +120,13 @@ def result(row: ScenarioRun) -> dict[str, Any]:
 def compared(names: Sequence[str], reader: str | None, asked: scenarios.Asked = scenarios.USUAL) -> Comparison:
     """Two to four scenarios, each with the values that it has now. Raises NoScenario, ScenarioError."""
     if not FEWEST <= len(names) <= MOST or len(set(names)) < len(names):
-        raise ScenarioError(f"scenario: name {FEWEST} to {MOST} of them, each once")
+        raise ScenarioError(f"scenario: name {FEWEST} to {MOST} of them, each once, such as base and price_war")
     found = [find(name, reader) for name in names]
     if len({one.resolved.months for one in found}) > 1:
         told = ", ".join(f"{one.name} {one.resolved.months}" for one in found)
-        raise ScenarioError(f"scenario: they must reach as many months, and these do not: {told}")
+        raise ScenarioError(
+            f"scenario: they must reach as many months, and these do not: {told}; change the months of one"
+        )
     start = month_0(asked.month)
     paths = [scenarios.paths_of(start.origin, one.resolved, asked) for one in found]
     rows = [

@@ -6,11 +6,12 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from django.conf import settings
+from django.db.models import Min
 from django.db.models.functions import Collate
 
 from allocation import selectors
 from allocation.close import accruals
-from allocation.models import CostCentre
+from allocation.models import CostCentre, CostDaily
 from allocation.scope import EVERYTHING, Scope
 from allocation.selectors import CostQuery
 from finops.periods import Period
@@ -25,7 +26,7 @@ class BudgetRow(NamedTuple):
     """One cost centre (None: the whole) in one currency. Budgets None: nothing was budgeted.
 
     ``accrual``: what the month's accruals expect of invoices beyond the actual cost, held centrally: of the whole alone, and
-    None where the month is not accrued. Left = budget - actual - accrual.
+    None where the month is not accrued. Left = budget - actual - accrual. ``ytd_``: over compared_to_date.
     """
 
     code: str | None
@@ -93,10 +94,26 @@ def to_date(period: Period) -> Period:
     return Period(calendar.year(calendar.year_of(last)).start, period.end)
 
 
-def against_actual(scope: Scope, period: Period, currency: str = "") -> list[BudgetRow]:
-    """Budget and actual of a period and of the year to its end, by cost centre; the whole first for those who see all."""
-    currency = currency or settings.REPORT_CURRENCY
+def compared_to_date(period: Period, currency: str = "") -> Period:
+    """Of the fiscal year to the period's end the days that budget and actual are compared over.
+
+    A ledger that begins later in the year knows no cost of the months before: they are in neither, from the first day of the
+    month of its first cost on.
+    """
     year = to_date(period)
+    rows = CostDaily.objects.filter(billing_currency=currency or settings.REPORT_CURRENCY)
+    first = rows.aggregate(day=Min("charge_date"))["day"]
+    begins = year.start if first is None else max(year.start, first.replace(day=1))
+    return Period(max(year.start, min(begins, period.start)), period.end)
+
+
+def against_actual(scope: Scope, period: Period, currency: str = "", year: Period | None = None) -> list[BudgetRow]:
+    """Budget and actual of a period and of the year to its end, by cost centre; the whole first for those who see all.
+
+    ``year``: compared_to_date, where it is at hand.
+    """
+    currency = currency or settings.REPORT_CURRENCY
+    year = year or compared_to_date(period, currency)
     meant, meant_ytd = budgets(period, currency=currency), budgets(year, currency=currency)
     spent, spent_ytd = _spent(scope, period, currency), _spent(scope, year, currency)
     rows = scope.of(CostCentre.objects.all(), "id").order_by(Collate("code", "C"))
@@ -136,4 +153,7 @@ def _left(budget: Decimal | None, actual: Decimal, accrual: Decimal | None) -> D
     return None if budget is None else budget - actual - (accrual or Decimal(0))
 
 
-__all__ = ["EVERYTHING", "BudgetRow", "against_actual", "budget_of", "budget_to_date", "budgets", "in_force", "to_date"]
+__all__ = [
+    "EVERYTHING", "BudgetRow", "against_actual", "budget_of", "budget_to_date", "budgets", "compared_to_date", "in_force",
+    "to_date",
+]  # fmt: skip

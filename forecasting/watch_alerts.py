@@ -14,6 +14,7 @@ from django.db.models import Q, QuerySet
 from allocation.models import CostCentre, Grant
 from allocation.scope import Scope
 from finops import audit
+from finops.models import AuditEvent
 from forecasting.calc import alerting
 from forecasting.calc.watch_policy import SEVERITIES, Telling
 from forecasting.models import Alert, AlertNotice, Silence
@@ -21,6 +22,7 @@ from forecasting.models import Alert, AlertNotice, Silence
 ANSWERERS = frozenset({Grant.Role.ANALYST, Grant.Role.FINANCE, Grant.Role.OWNER})
 CAPPERS = frozenset({Grant.Role.ANALYST, Grant.Role.FINANCE})
 ANY = "*"
+_ACKNOWLEDGED = "alert.acknowledge"
 LONGEST = timedelta(days=90)
 _STATE = (
     "subject", "opened_at", "fired_at", "severe_at", "seen_at", "severity", "money", "why", "once", "told_severity", "told_at",
@@ -30,6 +32,14 @@ _STATE = (
 
 class AlertProblem(ValueError):
     """It cannot be done with this alert, silence or cap; the message says why."""
+
+
+class Answer(NamedTuple):
+    """Who answered an alert, when, and what they said: one of perhaps several answers, none of which is lost."""
+
+    by: str
+    at: datetime
+    note: str
 
 
 class Known(NamedTuple):
@@ -122,9 +132,22 @@ def acknowledge(scope: Scope, number: int, *, by: str, now: datetime, note: str 
     row.acknowledged_note = note.strip()[:300]
     _keep(row, after)
     audit.record(
-        action="alert.acknowledge", actor=by, subject=row.subject, details={"alert": row.pk, "note": note[:300]}
+        action=_ACKNOWLEDGED, actor=by, subject=row.subject, details={"alert": row.pk, "note": row.acknowledged_note}
     )
     return row
+
+
+def answers(rows: Sequence[Alert]) -> dict[int, list[Answer]]:
+    """Alert -> its acknowledgements, the newest first: the alert keeps the last one, the audit trail all. One query."""
+    if not rows:
+        return {}
+    events = AuditEvent.objects.filter(
+        action=_ACKNOWLEDGED, at__gte=min(row.opened_at for row in rows), details__alert__in=[row.pk for row in rows]
+    )
+    found: dict[int, list[Answer]] = {}
+    for alert, by, at, note in events.order_by("-pk").values_list("details__alert", "actor", "at", "details__note"):
+        found.setdefault(alert, []).append(Answer(by, at, note or ""))
+    return found
 
 
 def silences(scope: Scope, now: datetime | None = None) -> "QuerySet[Silence]":

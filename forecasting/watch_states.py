@@ -24,6 +24,7 @@ from forecasting.calc.burnrate import Reading, Watched, hours_left, rates, readi
 from forecasting.calc.watch import Close, Spent, Standing
 from forecasting.calc.watch_futures import PARTS, Month, futures
 from forecasting.calc.watch_policy import BUDGET, Policy
+from forecasting.forecast_selectors import unstated
 from forecasting.models import Forecast, ForecastDay, ForecastMonth, ForecastSeries
 from forecasting.watch_budgets import Running, Subject
 
@@ -163,7 +164,8 @@ class _Closes:
             if (place := (tuple(row.level), tuple(row.key))) in wanted:
                 self._series[place] = row
         held = [row.pk for row in self._series.values()]
-        days = ForecastDay.objects.filter(series__in=held, day__gte=self._days[0], day__lte=self._days[-1])
+        last = Period.month_of(self._days[-1]).end
+        days = ForecastDay.objects.filter(series__in=held, day__gte=self._days[0].replace(day=1), day__lt=last)
         for pk, day, point in days.values_list("series_id", "day", "point"):
             self._points[pk][day] = point
         months = ForecastMonth.objects.filter(
@@ -192,4 +194,6 @@ class _Closes:
         missing = [day for day in self._days if day not in points or day.replace(day=1) not in months]
         if missing:
             return None, f"the forecast of {self._made.starts_on} does not reach {missing[0]}", ""
-        return watch.at_close(spent, futures({day: points[day] for day in self._days}, months)), "", row.refusal
+        if not all(month.percentiles for month in months.values()):
+            return None, unstated(row) or "its forecast states no odds", ""
+        return watch.at_close(spent, futures(points, months, set(self._days))), "", row.refusal

@@ -6,7 +6,7 @@ weighted quantile loss, twice the pinball loss of QUANTILES over the actuals, th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from forecasting.calc.events import Event, factors, usual
 from forecasting.calc.intervals import LEVELS, QUANTILES, marginals
 from forecasting.calc.price_index import PriceIndex
 from forecasting.calc.series import Floats, Key, Panel
+from forecasting.calc.stated import points
 
 SERVED = ""  # the method that the product would have served
 SCORES = ("MASE", "WAPE", "WQL", "Bias", *(f"Coverage{level}" for level in LEVELS), "TotalWAPE")
@@ -28,6 +29,7 @@ SCORES = ("MASE", "WAPE", "WQL", "Bias", *(f"Coverage{level}" for level in LEVEL
 class Run:
     """Forecasts of one level from one origin beside what came; all (series, horizon), quantiles with QUANTILES last.
 
+    ``point``: as it is stated (calc.stated); of seasonal naive asked for by name, what it says itself.
     ``scale``: (series,), the in-sample mean absolute seasonal difference; ``methods``: NONE where refused (then NaN).
     """
 
@@ -83,7 +85,7 @@ def backtest(
         then, ahead = _prices(panel, origin, horizon, index)
         cost = usual(past, events).cost / then
         ahead = ahead * factors(past, events, horizon)[0]
-        constant = Panel(past.grain, past.start, past.dimensions, past.keys, cost, past.notes)
+        constant = replace(past, cost=cost)
         for method in methods:
             made = forecast(constant, horizon, method=method)
             found += [_run(panel, made, tuple(level), method, ahead) for level in levels or [panel.dimensions]]
@@ -142,18 +144,12 @@ def _run(panel: Panel, made: Baseline, level: tuple[str, ...], method: str, ahea
     actual = np.stack([
         panel.cost[rows, origin : origin + made.horizon].sum(axis=0) for rows in hierarchy.groups(panel, level).values()
     ])  # fmt: skip
-    quantiles = marginals(made).quantiles() * scaled[:, :, None]
+    likely = marginals(made)
+    point = made.point if method == NAIVE else points(likely)  # that to beat is plain seasonal naive
+    quantiles = likely.quantiles() * scaled[:, :, None]
     return Run(
-        method,
-        level,
-        origin,
-        made.panel.keys,
-        actual,
-        made.point * scaled,
-        quantiles,
-        _in_sample(made.panel),
-        made.methods,
-    )
+        method, level, origin, made.panel.keys, actual, point * scaled, quantiles, _in_sample(made.panel), made.methods
+    )  # fmt: skip
 
 
 def _in_sample(panel: Panel) -> Floats:

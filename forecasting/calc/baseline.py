@@ -99,8 +99,8 @@ def forecast(panel: Panel, horizon: int, *, method: str = "") -> Baseline:
 def models(panel: Panel, horizon: int) -> tuple[Floats, Floats]:
     """(median ensemble, seasonal naive) for the cells after the panel, each (series, horizon).
 
-    Not negative, as two of the three members never are. NaN for a series that is not two seasons old. A model sees whole
-    seasons of at most ``memory``.
+    Not negative where no history is, as two of the three members never are. NaN for a series that is not two seasons old. A
+    model sees whole seasons of at most ``memory``.
     """
     grain, cells = panel.grain, panel.cells
     lives = np.minimum(cells - panel.begins, grain.memory) // grain.season * grain.season
@@ -113,13 +113,13 @@ def models(panel: Panel, horizon: int) -> tuple[Floats, Floats]:
 
 
 def scales(panel: Panel) -> Floats:
-    """By series, the mean absolute difference to the season before in its recent history; at least 1 % of its mean."""
+    """By series, the mean absolute difference to the season before in its recent history; at least 1 % of its mean size."""
     grain = panel.grain
     recent = panel.cost[:, -(grain.scale + grain.season) :]
     alive = np.arange(panel.cells)[None, -recent.shape[1] :] >= panel.begins[:, None]
     recent = np.where(alive, recent, np.nan)
     differences = np.abs(recent[:, grain.season :] - recent[:, : -grain.season])
-    return np.fmax(_mean(differences), _LEAST_SCALE * np.nan_to_num(_mean(panel.cost[:, -grain.memory :])))
+    return np.fmax(_mean(differences), _LEAST_SCALE * np.nan_to_num(_mean(np.abs(panel.cost[:, -grain.memory :]))))
 
 
 def _models(history: Floats, grain: Grain, horizon: int) -> Floats:

@@ -5,8 +5,15 @@ Capacity is a newsvendor's choice. A unit of it is paid in every period, used or
     cost(n) = n x price x periods + on-demand price x sum over periods of max(0, demand - n)
 
 The n-th unit is worth it as long as demand exceeds it in at least price / on-demand price of the periods, so that the best size
-is that quantile of demand over all paths and periods. A spend commit is an amount that is paid in any case and buys a
-discount: cost = max(commit, (1 - discount) x list cost). Demand is what remains after commitments that already run.
+is that quantile of demand over all paths and periods. A spend commit is an amount that is paid in any case and buys usage at a
+discount, commit / (1 - discount) of it at list prices. What is used beyond that (overage) costs list price, as contracts have
+it that do not say otherwise:
+
+    cost(commit) = commit + max(0, list cost - commit / (1 - discount))
+
+and the best commit is that which the quantile of list cost at the discount fills. Where the contract discounts what is beyond,
+too (``DISCOUNTED``), cost = max(commit, (1 - discount) x list cost): every commit that is sure to be used costs the same then,
+and the least of them is the best. Demand is what remains after commitments that already run.
 
 *Waste* is what is paid for and not used, *spill* what is paid on demand beside it. *Regret* is how much dearer a choice is, on
 average, than the best choice of each path would have been, known beforehand.
@@ -21,6 +28,8 @@ import numpy as np
 from finops.money import minor_digits
 from forecasting.calc.drivers import Array
 
+LIST, DISCOUNTED = "list", "discounted"  # what usage beyond a spend commit costs
+OVERAGE = {LIST: "list price", DISCOUNTED: "the same discount"}
 POINTS = 41  # sizes on a regret curve, evenly from none to the most
 
 
@@ -80,7 +89,9 @@ def capacity(demand: Array, offer: Capacity) -> Advice:
     if offer.price < 0 or offer.on_demand <= 0 or offer.least < 1 or offer.step < 1:
         raise AdviceError("an offer needs a price of at least 0, an on-demand price above 0, and sizes of at least 1")
     if offer.most is not None and offer.most < offer.least:
-        raise AdviceError(f"the largest size, {offer.most}, is below the least, {offer.least}")
+        raise AdviceError(
+            f"most: the largest size, {offer.most}, is below the least, {offer.least}: raise most, or lower least"
+        )
     best = _best_size(np.sort(demand, axis=None), offer)
     hindsight = [_best_size(np.sort(path), offer) for path in demand]
     price, on_demand = float(offer.price), float(offer.on_demand)
@@ -101,8 +112,16 @@ def capacity(demand: Array, offer: Capacity) -> Advice:
     return _advice(choice(best), [choice(size) for size in _grid(demand, offer, best)], nothing, offer.currency)
 
 
-def spend(list_cost: Array, offers: Sequence[Commit], currency: str) -> Advice:
-    """Best spend commit. In: list cost over the whole time by path, at least 0. Raises AdviceError.
+def filled_by(list_cost: Array, discount: Decimal, overage: str) -> Decimal:
+    """The amount of a commit that costs least of all amounts, if any were on offer; exact to the float it is."""
+    if overage == DISCOUNTED:
+        return Decimal(repr(float(list_cost.min()))) * (1 - discount)
+    place = min(int(np.floor(float(discount) * len(list_cost))), len(list_cost) - 1)
+    return Decimal(repr(float(np.sort(list_cost)[place]))) * (1 - discount)
+
+
+def spend(list_cost: Array, offers: Sequence[Commit], currency: str, overage: str = LIST) -> Advice:
+    """Best spend commit. In: list cost over the whole time by path, at least 0; ``overage``: one of OVERAGE. Raises AdviceError.
 
     Invariant: no offer, and not none either, has a lower mean cost than the best.
     """
@@ -110,17 +129,23 @@ def spend(list_cost: Array, offers: Sequence[Commit], currency: str) -> Advice:
     if any(one.amount <= 0 or not 0 <= one.discount < 1 for one in offers):
         raise AdviceError("a spend commit has an amount above 0 and a discount from 0 to below 1")
     every = [Commit(Decimal(0), Decimal(0)), *sorted(offers)]
-    due = [list_cost * float(1 - one.discount) for one in every]
-    costs = [np.maximum(float(one.amount), owed) for one, owed in zip(every, due, strict=True)]
+    wasted = [np.maximum(float(one.amount) - list_cost * float(1 - one.discount), 0) for one in every]
+    beyond = [_beyond(list_cost, one, overage) for one in every]
+    costs = [float(one.amount) + spilt for one, spilt in zip(every, beyond, strict=True)]
     known = np.min(costs, axis=0)
     curve = [
-        _choice(
-            currency, one.amount, (cost, cost - owed, np.maximum(owed - float(one.amount), 0), cost - known), costs[0]
-        )
-        for one, owed, cost in zip(every, due, costs, strict=True)
+        _choice(currency, one.amount, (cost, unused, spilt, cost - known), costs[0])
+        for one, unused, spilt, cost in zip(every, wasted, beyond, costs, strict=True)
     ]
     means = [float(cost.mean()) for cost in costs]
     return _advice(curve[means.index(min(means))], curve, costs[0], currency)
+
+
+def _beyond(list_cost: Array, one: Commit, overage: str) -> Array:
+    """What usage beyond a commit costs, by path."""
+    if overage == DISCOUNTED:
+        return np.maximum(list_cost * float(1 - one.discount) - float(one.amount), 0)
+    return np.maximum(list_cost - float(one.amount / (1 - one.discount)), 0)
 
 
 def _best_size(ordered: Array, offer: Capacity) -> int:

@@ -1,6 +1,7 @@
 """A forecast of daily cost, all of it: points, intervals and month totals of every level, with how they were come by."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
@@ -14,13 +15,12 @@ from finops.periods import Period
 from forecasting.calc import hierarchy, paths
 from forecasting.calc.baseline import CHECKED, Baseline, forecast
 from forecasting.calc.events import Event, coming, factors, of_dimensions, usual
-from forecasting.calc.intervals import Coverage, coverage, marginals
+from forecasting.calc.intervals import ENOUGH, LEVELS, Coverage, coverage, marginals
 from forecasting.calc.price_index import PriceIndex
 from forecasting.calc.series import AT, COST, Floats, Key, Panel
+from forecasting.calc.stated import MIDDLE, Band, percentiles, stated_of, told
 
-PERCENTS = tuple(range(1, 100))
 MEMORY = 364  # days of history that a model sees, and its errors with them
-_STEP = Decimal(1).scaleb(-12)
 _ZERO = Decimal(0)
 
 
@@ -42,18 +42,18 @@ class Known(NamedTuple):
 
 
 class Day(NamedTuple):
-    """Cost of a day: point, and the bounds of LEVELS from the outermost on (95 low, 80 low, 80 high, 95 high)."""
+    """Cost of a day: point, and the bounds of its intervals."""
 
     day: date
     point: Decimal
-    low_95: Decimal
-    low_80: Decimal
-    high_80: Decimal
-    high_95: Decimal
+    band: Band
 
 
 class Month(NamedTuple):
-    """Cost of a month: what its days before the forecast cost, with that its point and PERCENTS; ``whole``: to its end."""
+    """Cost of a month: what its days before the forecast cost, with that its point and PERCENTS; ``whole``: to its end.
+
+    Without percentiles where no interval is stated.
+    """
 
     month: date
     whole: bool
@@ -63,7 +63,10 @@ class Month(NamedTuple):
 
 
 class Series(NamedTuple):
-    """One series. ``method`` '': refused, and then it has no days and months; ``skill`` None: not measured."""
+    """One series. ``method`` '': refused, and then it has no days and months; ``skill`` None: not measured.
+
+    ``stated``: the LEVELS of which it has intervals.
+    """
 
     level: tuple[str, ...]
     key: Key
@@ -74,6 +77,7 @@ class Series(NamedTuple):
     skill: float | None
     basis: str
     coverage: Coverage
+    stated: tuple[int, ...]
     days: tuple[Day, ...]
     months: tuple[Month, ...]
 
@@ -112,7 +116,8 @@ class Laid(NamedTuple):
 def made(known: Known, asked: Asked) -> Made:
     """The forecast of the days after the panel, at the prices of their time. Raises ForecastError.
 
-    Invariant: the points of every level add up to those of the level above, exactly; so do the months' actuals.
+    Invariants: a point lies inside its intervals, and that of 80 % inside that of 95 %; the months' actuals of every level add
+    up to those of the level above, exactly.
     """
     laid = lay(known, asked.horizon)
     base, ahead = laid.base, laid.ahead
@@ -131,10 +136,7 @@ def lay(known: Known, horizon: int) -> Laid:
     events, untold = of_dimensions(known.events, panel.dimensions)
     base_at = panel.at(panel.cells - 1)
     plain = usual(panel, events)
-    constant = Panel(
-        panel.grain, panel.start, panel.dimensions, panel.keys,
-        plain.cost / known.prices.factors(panel, base_at, 0, panel.cells), panel.notes,
-    )  # fmt: skip
+    constant = replace(panel, cost=plain.cost / known.prices.factors(panel, base_at, 0, panel.cells))
     base = forecast(constant, horizon)
     by_event, without = factors(panel, events, horizon)
     priced = known.prices.factors(panel, base_at, panel.cells, horizon)
@@ -178,17 +180,14 @@ def _marks(known: Known, events: Sequence[Event], horizon: int) -> list[Mark]:
 
 
 def reach(panel: Panel) -> int:
-    """How many cells ahead CHECKED past forecasts reach, on which errors are learnt; may be below 1."""
-    return panel.cells - int(panel.begins.min(initial=panel.cells)) - (2 * CHECKED - 1) * panel.grain.season
+    """How many cells ahead history can judge; may be below 1.
 
-
-def share_above(percentiles: Sequence[Decimal], limit: Decimal) -> float:
-    """The probability that a total is above a limit, from its PERCENTS: linear between them, 0 and 1 beyond them."""
-    if limit < percentiles[0]:
-        return 1.0
-    if limit >= percentiles[-1]:
-        return 0.0
-    return 1 - float(np.interp(float(limit), [float(one) for one in percentiles], PERCENTS)) / 100
+    So far that of the whole alone enough past forecasts are known for its interval, and that two of them do not overlap: of
+    the one it is then measured whether intervals made of the other hold.
+    """
+    season = panel.grain.season
+    judged = panel.cells - int(panel.begins.min(initial=panel.cells)) - CHECKED * season
+    return min(judged - (ENOUGH[LEVELS[0]] - 1) * season, judged // 2 // season * season)
 
 
 def _notes(known: Known) -> list[str]:
@@ -210,7 +209,7 @@ def _level(
     own = base if finest else hierarchy.aggregate(base, level)
     scaled = ahead if finest else hierarchy.blended(base, level, ahead)
     likely = marginals(own)
-    bounds = likely.quantiles() * scaled[:, :, None]
+    quantiles = likely.quantiles() * scaled[:, :, None]
     days = [own.panel.at(own.panel.cells + cell).date() for cell in range(own.horizon)]
     months, windows = _windows(days)
     sums = paths.totals(likely, windows, seed, factors=scaled)
@@ -221,13 +220,14 @@ def _level(
         method = own.methods[row]
         skill = float(own.skill[row])
         at = point_of.get(key, {}) if method else {}
+        stated = stated_of(likely, row) if method else ()
+        mine = tuple(Day(day, *told(at[day], quantiles[row, cell], stated)) for cell, day in enumerate(days) if method)
         yield Series(
             level, key, method, own.refusals[row], own.history[row], int(own.checked[row]),
-            None if np.isnan(skill) else skill, likely.basis[row], each[row],
-            tuple(_day(day, at[day], bounds[row, cell]) for cell, day in enumerate(days)) if method else (),
+            None if np.isnan(skill) else skill, likely.basis[row], each[row], stated, mine,
             tuple(
-                _month(period, days[-1], actual.get((key, period.start), _ZERO), [at[day] for day in days[window]],
-                       sums[key][:, number])
+                _month(period, days[-1], actual.get((key, period.start), _ZERO), mine[window],
+                       sums[key][:, number] if stated else None)
                 for number, (period, window) in enumerate(zip(months, windows, strict=True))
             ) if method else (),
         )  # fmt: skip
@@ -265,23 +265,8 @@ def _actuals(costs: pd.DataFrame, level: Sequence[str], months: Sequence[Period]
     }
 
 
-def _day(day: date, point: Decimal, bounds: Floats) -> Day:
-    return Day(day, point, *band(point, bounds))
-
-
-def band(point: Decimal, bounds: Floats) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-    """QUANTILES as 95 low, 80 low, 80 high, 95 high. They hold the point: of a skewed series the median error is not zero."""
-    low_95, low_80, _, high_80, high_95 = (_amount(value) for value in bounds)
-    return min(low_95, point), min(low_80, point), max(high_80, point), max(high_95, point)
-
-
-def _month(period: Period, last: date, actual: Decimal, points: Sequence[Decimal], sums: Floats) -> Month:
-    spread = np.percentile(sums, PERCENTS)
-    return Month(
-        period.start, last >= max(period.days()), actual, actual + sum(points, _ZERO),
-        tuple(actual + _amount(value) for value in spread),
-    )  # fmt: skip
-
-
-def _amount(value: float) -> Decimal:
-    return Decimal(repr(float(value))).quantize(_STEP)
+def _month(period: Period, last: date, actual: Decimal, days: Sequence[Day], sums: Floats | None) -> Month:
+    """``sums``: its total on the sample paths; None where nothing is stated."""
+    spread = () if sums is None else tuple(actual + one for one in percentiles(sums))
+    point = spread[MIDDLE] if spread else actual + sum((day.point for day in days), _ZERO)
+    return Month(period.start, last >= max(period.days()), actual, point, spread)

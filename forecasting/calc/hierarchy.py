@@ -62,8 +62,8 @@ def aggregate(baseline: Baseline, level: Sequence[str]) -> Baseline:
 
 
 def blended(baseline: Baseline, level: Sequence[str], factors: Floats) -> Floats:
-    """Factors (series, horizon) as factors of a level's sums: weighted by the points; 1 where those are zero."""
-    points = np.nan_to_num(baseline.point)
+    """Factors (series, horizon) as factors of a level's sums: weighted by the size of the points; 1 where that is zero."""
+    points = np.abs(np.nan_to_num(baseline.point))
     found = []
     for rows in groups(baseline.panel, level).values():
         below = points[rows].sum(axis=0)

@@ -8,20 +8,18 @@ from typing import NamedTuple
 import numpy as np
 
 from forecasting.calc import hierarchy
-from forecasting.calc.daily import Laid, band
+from forecasting.calc.daily import Laid
 from forecasting.calc.intervals import Coverage, coverage, marginals
 from forecasting.calc.series import AT, COST, Key
+from forecasting.calc.stated import Band, stated_of, told
 
 
 class Hour(NamedTuple):
-    """Cost of the hour that begins ``at``: point, and bounds from the outermost on."""
+    """Cost of the hour that begins ``at``: point and intervals, as a day has them."""
 
     at: datetime
     point: Decimal
-    low_95: Decimal
-    low_80: Decimal
-    high_80: Decimal
-    high_95: Decimal
+    band: Band
 
 
 class HourSeries(NamedTuple):
@@ -38,7 +36,7 @@ class HourSeries(NamedTuple):
 
 
 def hours(laid: Laid, levels: Sequence[tuple[str, ...]]) -> list[HourSeries]:
-    """Series by level and key. Invariant: points of every level add up to those of the finest, exactly."""
+    """Series by level and key. Points are medians, as those of days, and as little add up."""
     base, found = laid.base, list[HourSeries]()
     leaves = hierarchy.costs(base, laid.ahead)
     instants = [base.panel.at(base.panel.cells + cell) for cell in range(base.horizon)]
@@ -46,7 +44,8 @@ def hours(laid: Laid, levels: Sequence[tuple[str, ...]]) -> list[HourSeries]:
         finest = level == base.panel.dimensions
         own = base if finest else hierarchy.aggregate(base, level)
         scaled = laid.ahead if finest else hierarchy.blended(base, level, laid.ahead)
-        bounds, held = marginals(own).quantiles() * scaled[:, :, None], coverage(own)[1]
+        likely, held = marginals(own), coverage(own)[1]
+        quantiles = likely.quantiles() * scaled[:, :, None]
         points: dict[tuple[Key, datetime], Decimal] = {}
         rolled = hierarchy.rolled_up(leaves, base.panel.dimensions, [level])
         for *texts, at, cost in rolled[[*level, AT, COST]].itertuples(index=False, name=None):
@@ -54,11 +53,12 @@ def hours(laid: Laid, levels: Sequence[tuple[str, ...]]) -> list[HourSeries]:
         for row, key in enumerate(own.panel.keys):
             skill, served = float(own.skill[row]), bool(own.methods[row])
             mine = [(at, points[key, at]) for at in instants] if served else []
+            stated = stated_of(likely, row)
             found.append(
                 HourSeries(
                     level, key, own.methods[row], own.refusals[row], own.history[row], None if np.isnan(skill) else skill,
                     held[row],
-                    tuple(Hour(at, point, *band(point, bounds[row, cell])) for cell, (at, point) in enumerate(mine)),
+                    tuple(Hour(at, *told(point, quantiles[row, cell], stated)) for cell, (at, point) in enumerate(mine)),
                 )
             )  # fmt: skip
     return found

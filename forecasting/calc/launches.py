@@ -50,10 +50,12 @@ def pools(panel: Panel, young: Sequence[int], horizon: int, seasons: int) -> dic
 
 
 def _future(panel: Panel, donor: int, age: int, horizon: int) -> Floats | None:
-    """What a series cost after that age, over its mean until then; None where too little of either is known."""
+    """What a series cost after that age, over its mean until then; None where too little of it is known, or some below 0."""
     begin = int(panel.begins[donor])
     until, after = np.split(panel.cost[donor, begin : begin + age + horizon], [age])
     if np.isnan(until).mean() > 1 / 2 or np.isnan(after).mean() > 1 / 2:
+        return None
+    if np.nanmin(until) < 0 or np.nanmin(after) < 0 or not np.nanmean(until):
         return None
     future: Floats = known(after[None], min(panel.grain.season, horizon))[0] / np.nanmean(until)
     return future

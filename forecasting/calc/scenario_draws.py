@@ -92,7 +92,7 @@ def correlated(points: Array, pairs: Sequence[Correlation]) -> Array:
         lower = np.linalg.cholesky(matrix)
     except np.linalg.LinAlgError:
         told = ", ".join(f"{pair.one}~{pair.other} {pair.rho}" for pair in pairs)
-        raise ScenarioError(f"correlations: {told} cannot hold together") from None
+        raise ScenarioError(f"correlations: {told} cannot hold together: move some of them towards 0") from None
     rows = [DIMENSIONS[name] for name in names]
     normals = ndtri(np.clip(points[rows], _LEAP, 1 - _LEAP))
     found = points.copy()

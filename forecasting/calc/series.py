@@ -1,7 +1,8 @@
 """Cost over time as a rectangle of numbers: a row a series, a column an hour or a day.
 
 Here money becomes float, once: a forecast is an estimate (invariant 2). NaN is a cell of which the cost is not known: a gap
-of the recording, usage without a price, a correction. Zero is a cell that cost nothing.
+of the recording, usage without a price, a correction. Zero is a cell that cost nothing. Below zero is what a series gives
+away again and again, such as its share of a split: its net is what is forecast.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,7 @@ from finops.money import require_money, total, total_by
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Key = tuple[str, ...]
+RECURS, OFTEN = 3, 0.1  # cells below zero, and their share of all but zero, from which on they are a series' own
 AT, COST = "ChargePeriodStart", "EffectiveCost"
 
 
@@ -55,7 +57,7 @@ GRAINS = {grain.name: grain for grain in (HOUR, DAY)}
 
 @dataclass(frozen=True)
 class Panel:
-    """Cost of series by cell: ``cost`` is (series, cells), not negative, NaN where it is not known.
+    """Cost of series by cell: ``cost`` is (series, cells), NaN where it is not known; not negative unless ``signed``.
 
     ``start``: instant of the first cell, UTC. ``notes``: what was left out of a series' history, in words.
     """
@@ -66,11 +68,12 @@ class Panel:
     keys: tuple[Key, ...]
     cost: Floats
     notes: dict[Key, tuple[str, ...]] = field(default_factory=dict)
+    signed: bool = False
 
     def __post_init__(self) -> None:
         if self.cost.ndim != 2 or len(self.cost) != len(self.keys):
             raise FrameError(f"{len(self.keys)} series but costs of shape {self.cost.shape}")
-        if np.isinf(self.cost).any() or (self.cost < 0).any():
+        if np.isinf(self.cost).any() or (not self.signed and (self.cost < 0).any()):
             raise FrameError("costs of a panel are finite and not negative; what is not known is NaN")
 
     @property
@@ -86,7 +89,7 @@ class Panel:
     @property
     def begins(self) -> Ints:
         """By series, the first cell that cost something; ``cells`` where none did."""
-        active = np.nan_to_num(self.cost) > 0
+        active = np.nan_to_num(self.cost) != 0
         return np.where(active.any(axis=1), active.argmax(axis=1), self.cells).astype(np.int64)
 
     def at(self, cell: int) -> datetime:
@@ -109,12 +112,15 @@ def panel(
     start: datetime,
     end: datetime,
     gaps: Iterable[tuple[datetime, datetime]] = (),
+    *,
+    signed: bool = False,
 ) -> Panel:
     """The panel of costs from ``start`` up to ``end`` by the given dimensions.
 
     In: ChargePeriodStart (instants, UTC), the dimensions (texts; missing is ''), EffectiveCost (money of one currency; NULL:
     not priced), in any number of rows a cell. ``gaps``: half-open, in which nothing was recorded. A cell without rows cost
-    nothing; one in a gap, with an unpriced row or below zero is NaN, the latter two said in the notes. Series are sorted.
+    nothing; one in a gap, with an unpriced row or below zero is NaN, the latter two said in the notes. ``signed``: cells below
+    zero stay where they recur (RECURS of them at least, and OFTEN of those that are not zero). Series are sorted.
     Invariant: the known cells add up to the rows in them. Raises FrameError on rows outside, or bounds that are no cells.
     """
     names = list(dimensions)
@@ -134,7 +140,10 @@ def panel(
     rows[COST], rows["unpriced"] = costs[COST], costs[COST].isna()
     keys, row_of = _keys(rows, names)
     rows["series"] = row_of
-    return _filled(Panel(grain, start.astimezone(UTC), tuple(names), keys, np.zeros((len(keys), cells))), rows, gaps)
+    empty = Panel(
+        grain, start.astimezone(UTC), tuple(names), keys, np.zeros((len(keys), cells)), signed=signed
+    )  # fmt: skip
+    return _filled(empty, rows, gaps)
 
 
 def known(values: Floats, season: int) -> Floats:
@@ -178,7 +187,11 @@ def _filled(empty: Panel, rows: pd.DataFrame, gaps: Iterable[tuple[datetime, dat
             mine = series == number
             below = mine & ~unpriced & (amounts < 0)
             if below.any():
-                notes.setdefault(key, []).append(_corrected(empty.grain, total(sums[COST][below]), int(below.sum())))
+                count, told = int(below.sum()), int((mine & ~unpriced & (amounts != 0)).sum())
+                own = empty.signed and count >= max(RECURS, OFTEN * told)
+                notes.setdefault(key, []).append(_below(empty.grain, total(sums[COST][below]), count, own=own))
+                if own:
+                    cells[number, cell[below]] = amounts[below]
             if (lacking := int((mine & unpriced).sum())) > 0:
                 notes.setdefault(key, []).append(f"{empty.grain.said(lacking)} with unpriced usage: cost not known")
     for first, last in gaps:
@@ -188,5 +201,6 @@ def _filled(empty: Panel, rows: pd.DataFrame, gaps: Iterable[tuple[datetime, dat
     return replace(empty, cost=cells, notes={key: tuple(found) for key, found in notes.items()})
 
 
-def _corrected(grain: Grain, amount: Decimal, cells: int) -> str:
-    return f"{grain.said(cells)} below zero ({amount.normalize():f} in all): corrections, left out of the history"
+def _below(grain: Grain, amount: Decimal, cells: int, *, own: bool) -> str:
+    why = "they recur, so its net is forecast" if own else "corrections, left out of the history"
+    return f"{grain.said(cells)} below zero ({amount.normalize():f} in all): {why}"

@@ -24,6 +24,7 @@ VERDICTS = {NONE: ALLOW, OK: ALLOW, WATCH: WARN, LIKELY: WARN, OVER: STOP}  # wh
 _WIDE = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _STEP = Decimal(1).scaleb(-SCALE)
 _NOTHING = Decimal(0)
+_CERTAIN = Decimal("0.99")
 _LOW, _MIDDLE, _HIGH = 10, 50, 90  # per cent: the interval of 80 % and its median
 _RANKS: Literal["weibull"] = "weibull"  # of the 99 percentiles of a stored forecast the tenth is its 10 %
 
@@ -187,7 +188,7 @@ def signals(subject: str, period: str, found: Standing, policy: Policy, fired: S
     if found.state == LIKELY and found.close is not None and found.close.probability is not None:
         over = max(_WIDE.subtract(found.close.middle, found.budget), _NOTHING)
         why = (
-            f"{_percent(found.close.probability)} likely to exceed {_amount(found.budget)} in {period}: "
+            f"{_likely(found.close.probability)} likely to exceed {_amount(found.budget)} in {period}: "
             f"{_amount(found.close.middle)} at close ({_amount(found.close.low)} to {_amount(found.close.high)})"
         )
         told.append(Signal(f"{subject}:{period}:breach", "breach", policy.breach.severity, over, why))
@@ -210,6 +211,11 @@ def _said(one: Reading) -> str:
 
 def _percent(part: Decimal) -> str:
     return f"{_WIDE.quantize(part * 100, Decimal('0.1')).normalize():f} %"
+
+
+def _likely(chance: Decimal) -> str:
+    """A probability: its ends are what a hundred quantiles can tell, never certain."""
+    return ">99 %" if chance > _CERTAIN else "<1 %" if chance < 1 - _CERTAIN else _percent(chance)
 
 
 def _amount(value: Decimal) -> str:

@@ -170,3 +170,18 @@ def test_last_years_actuals_phase_a_year() -> None:
     rows = [Row(2, {"cost_centre": "CC-100", "annual": "100", "phasing": "last_year"})]
     version = budgets.propose(budgets.Asked(2026), ["cost_centre", "annual", "phasing"], rows, by="ann")
     assert {f"{line.start:%m}": line.amount for line in version.lines.all() if line.amount} == {"01": 75, "04": 25}
+
+
+def test_a_ledger_that_begins_in_the_year_is_compared_with_the_budget_of_its_months_alone() -> None:
+    """A budget of 10 a month; the ledger begins on 20 February: to March 20 are budgeted, not 30, and 12 were spent."""
+    accepted("CC-100 2026-01 10", "CC-100 2026-02 10", "CC-100 2026-03 10")
+    load(Usage("7", "CC-100", day=date(2026, 2, 20)), Usage("5", "CC-100", day=date(2026, 3, 2)))
+    from allocation.scope import EVERYTHING
+
+    march = Period.month("2026-03")
+    assert selectors.to_date(march).start == date(2026, 1, 1)
+    assert selectors.compared_to_date(march) == Period(date(2026, 2, 1), date(2026, 4, 1))
+    whole, _ = selectors.against_actual(EVERYTHING, march)
+    assert (whole.ytd_budget, whole.ytd_actual, whole.ytd_left) == (20, 12, 8)
+    assert selectors.compared_to_date(JANUARY) == JANUARY, "what is asked for is always compared"
+    assert selectors.compared_to_date(march, "EUR") == selectors.to_date(march), "no ledger in it, nothing to leave out"

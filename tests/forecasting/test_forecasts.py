@@ -12,7 +12,8 @@ from allocation.derived import refresh
 from allocation.models import BillingPeriod
 from forecasting import forecasts
 from forecasting.calc.baseline import ForecastError
-from forecasting.models import Forecast, ForecastDay, ForecastMonth, ForecastSeries
+from forecasting.forecast_selectors import band, unstated
+from forecasting.models import Forecast, ForecastMonth, ForecastSeries
 from ingest import price_approvals
 from ingest.prices import load_overrides
 from ingest.services import Import, ingest_file
@@ -55,31 +56,40 @@ def test_what_repeats_by_the_week_is_forecast_to_repeat_with_method_history_and_
     monday = days[date(2026, 9, 21)]
     assert monday.point == pytest.approx(Decimal(140), rel=Decimal("0.02"))
     assert days[date(2026, 9, 27)].point == pytest.approx(Decimal("224"), rel=Decimal("0.02"))  # Sunday: 140 x 1.6
-    assert all(row.low_95 <= row.low_80 <= row.point <= row.high_80 <= row.high_95 for row in days.values())
     assert (found.coverage, found.checked) == ({"80": None, "95": None}, 0)  # 81 days hold no two forecasts of 42 apart
     near = made(horizon=7)
+    held = series(near)[()]
+    for day in held.days.all():
+        found_80, found_95 = band(held, day)[1:3], band(held, day)[::3]
+        assert found_80[0] <= day.point <= found_80[1]
+        assert found_95 == (None, None)  # eight past forecasts of the whole: 95 % takes nineteen
+    month = held.months.get()
+    assert month.percentiles[9] <= month.point == month.percentiles[49] <= month.percentiles[89]
     assert near.checked > 0
     assert set(near.coverage) == {"80", "95"}
     assert 0.5 < near.coverage["95"] <= 1
 
 
-def test_points_and_month_actuals_of_every_level_add_up_exactly() -> None:
+def test_month_actuals_of_every_level_add_up_exactly_and_with_three_past_forecasts_no_interval_is_stated() -> None:
     spent(("CC-100", "gpt-5", Decimal("100.12345678901")), ("CC-200", "gpt-5", Decimal("0.00000000007")),
           ("CC-200", "o5", Decimal(40)))  # fmt: skip
     found = made()
-    leaves = sum(
-        row.point for row in ForecastDay.objects.filter(series__in=series(found, *forecasts.DIMENSIONS).values())
-    )
     for level in forecasts.levels(forecasts.DIMENSIONS):
         rows = series(found, *level).values()
-        assert sum(row.point for row in ForecastDay.objects.filter(series__in=rows)) == leaves, level
         september = ForecastMonth.objects.filter(series__in=rows, month=date(2026, 9, 1))
         weekdays = sum((10 + (FIRST + timedelta(days=n)).weekday()) for n in range(62, 81))
         assert sum(row.actual for row in september) == Decimal("140.12345678908") * weekdays / 10, level
         assert all(row.whole for row in september)
-    october = ForecastMonth.objects.get(series=series(found)[()], month=date(2026, 10, 1))
-    assert (october.actual, october.whole, len(october.percentiles)) == (0, True, 99)
-    assert october.percentiles == sorted(october.percentiles)
+    whole = series(found)[()]
+    october = ForecastMonth.objects.get(series=whole, month=date(2026, 10, 1))
+    assert (october.actual, october.whole, october.percentiles) == (
+        0,
+        True,
+        [],
+    )  # 81 - 42 days hold three, a week apart
+    assert october.point == sum(row.point for row in whole.days.filter(day__month=10))
+    assert (whole.coverage, {band(whole, day) for day in whole.days.all()}) == ({}, {(None,) * 4})
+    assert unstated(whole).startswith("fewer than 4 past forecasts as long as this one are known")
     november = ForecastMonth.objects.filter(series=series(found)[()], month=date(2026, 11, 1))
     assert not november.exists()  # 42 days end on the last of October
 

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from forecasting import advice
 from forecasting.advice import Found
-from forecasting.calc.commitment_advisor import AdviceError, Choice
+from forecasting.calc.commitment_advisor import OVERAGE, AdviceError, Choice
 from forecasting.forecast_selectors import NoForecast
 from web.api import cursors
 from web.api.permissions import SeesEverything
@@ -37,6 +37,12 @@ _QUESTION = inline_serializer(
         "step": serializers.IntegerField(required=False, min_value=1, help_text="Units: by which sizes grow."),
         "most": serializers.IntegerField(required=False, min_value=1, help_text="Units: at most."),
         "discount": serializers.CharField(required=False, help_text="Of a spend commit: 0 to below 1."),
+        "overage": serializers.ChoiceField(
+            list(OVERAGE),
+            required=False,
+            help_text="Of a spend commit: what usage beyond it costs, list price or the same discount. Default: list, as most "
+            "contracts have it.",
+        ),
         "amounts": serializers.ListField(
             child=serializers.CharField(),
             required=False,
@@ -67,6 +73,9 @@ _ANSWER = inline_serializer(
         "demand": serializers.DictField(child=serializers.CharField(), help_text="Percentiles of what is left for the offer."),
         "running": serializers.ListField(child=_RUNNING),
         "lacks": serializers.CharField(allow_blank=True, help_text="What must be given for an advice."),
+        "why": serializers.CharField(
+            allow_blank=True, help_text="Why nothing on offer is better than on demand, and what would be; empty: something is."
+        ),
         "best": inline_serializer("AdviceBest", {**_OF_CHOICE}, allow_null=True),
         "saving": serializers.CharField(allow_null=True, help_text="Of the best against nothing, on average."),
         "curve": serializers.ListField(child=_CHOICE),
@@ -92,7 +101,7 @@ class AdviceView(Resource):
     def post(self, request: Request) -> Response:
         """The size of the least mean cost over the forecast's sample paths, with what is paid for nothing (waste), beside it
         (spill), and how much dearer than the best choice of each path (regret), by size. Commitments of that kind that run
-        already come first. Nothing is stored.
+        already come first. A spend commit buys usage at its discount; what is beyond costs `overage`. Nothing is stored.
         """
         cursors.known_only(request, ())
         if not isinstance(request.data, dict):
@@ -112,7 +121,7 @@ def _described(found: Found) -> dict[str, Any]:
     best = found.advice and found.advice.best
     return {
         "forecast": found.forecast.pk, "first": found.first.isoformat(), "days": found.days, "exact": found.exact,
-        "BillingCurrency": found.forecast.currency, "lacks": found.lacks,
+        "BillingCurrency": found.forecast.currency, "lacks": found.lacks, "why": found.why,
         "demand": {str(share): f"{amount:.12f}" for share, amount in found.demand.items()},
         "running": [
             {**one._asdict(), "ends": one.ends.isoformat(), "taken": f"{one.taken:.12f}"} for one in found.running

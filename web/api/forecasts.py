@@ -1,5 +1,6 @@
 """REST: forecasts of cost as they were stored."""
 
+from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -9,9 +10,10 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from allocation.scope import scope_of
+from allocation.scope import Scope, scope_of
 from forecasting import forecast_selectors as selectors
 from forecasting import forecasts
+from forecasting.calc.stated import Band
 from forecasting.models import Forecast, ForecastDay, ForecastSeries
 from web.api import cursors
 from web.api.page_docs import LIMIT_AND_CURSOR
@@ -21,22 +23,29 @@ from web.api.resource import Resource
 _SHARES = serializers.DictField(
     child=serializers.FloatField(allow_null=True), help_text="Interval in percent -> share."
 )
+_UNSTATED = "null: too few past forecasts are known to state it."
 _MONTH = inline_serializer(
     "ForecastMonth",
     {
         "month": serializers.CharField(), "whole": serializers.BooleanField(help_text="The forecast reaches its end."),
         "actual": serializers.CharField(help_text="Of its days before the forecast."), "point": serializers.CharField(),
-        "low_80": serializers.CharField(), "high_80": serializers.CharField(),
-        "percentiles": serializers.ListField(child=serializers.CharField(), help_text="1 to 99."),
+        **{name: serializers.CharField(allow_null=True, help_text=_UNSTATED) for name in ("low_80", "high_80")},
+        "percentiles": serializers.ListField(
+            child=serializers.CharField(), help_text="1 to 99, of which 50 is the point; none where no interval is stated."
+        ),
         "budget": serializers.CharField(allow_null=True, help_text="Of the whole and of cost centres; null: none."),
         "over": serializers.FloatField(
-            allow_null=True, help_text="Probability that the budget is passed; null without one, and of a part of a month."
+            allow_null=True,
+            help_text="Probability that the budget is passed; null without one, of a part of a month, and without an interval.",
         ),
     },
 )  # fmt: skip
 _DAY = inline_serializer(
     "ForecastDay",
-    {name: serializers.CharField() for name in ("day", "point", "low_95", "low_80", "high_80", "high_95")},
+    {
+        **{name: serializers.CharField() for name in ("day", "point")},
+        **{name: serializers.CharField(allow_null=True, help_text=_UNSTATED) for name in Band._fields},
+    },
 )
 _SERIES = inline_serializer(
     "ForecastSeries",
@@ -46,7 +55,12 @@ _SERIES = inline_serializer(
         "refusal": serializers.CharField(allow_blank=True, help_text="Why, or what is not in the sum."),
         "history": serializers.IntegerField(help_text="Days."), "checked": serializers.IntegerField(),
         "skill": serializers.FloatField(allow_null=True, help_text="Mean absolute error over that of seasonal naive."),
-        "basis": serializers.CharField(allow_blank=True), "coverage": _SHARES,
+        "basis": serializers.CharField(allow_blank=True),
+        "coverage": serializers.DictField(
+            child=serializers.FloatField(allow_null=True),
+            help_text="Of the intervals that are stated: percent -> share of past days inside; null: not measured.",
+        ),
+        "unstated": serializers.CharField(allow_blank=True, help_text="Why it has no interval and no odds; empty: it has."),
         "months": serializers.ListField(child=_MONTH), "days": serializers.ListField(child=_DAY, required=False),
     },
 )  # fmt: skip
@@ -108,7 +122,8 @@ class ForecastsView(Resource):
         responses={200: _ANSWER, **answers(400, 401, 403, 404)},
     )  # fmt: skip
     def get(self, request: Request) -> Response:
-        """Points of all levels add up exactly; quantiles of a sum are its own. EffectiveCost at the prices of its day, announced
+        """A point is the median of what may come, inside its intervals: medians of days do not add up to that of their month,
+        nor those of parts to that of the whole (`notes` say by how much). EffectiveCost at the prices of its day, announced
         ones included. A series that history cannot carry is refused with the reason and has no figures. Coverage: how many
         past days lay inside intervals that were made without them; null: history holds too few. Those who see only their
         cost centres see the levels that tell cost centres apart.
@@ -130,10 +145,18 @@ class ForecastsView(Resource):
         answer = {
             "forecast": found.pk, "made_at": found.made_at, "history_from": found.history_from, "starts_on": found.starts_on,
             "horizon": found.horizon, "BillingCurrency": found.currency, "coverage": found.coverage,
-            "checked": found.checked, "notes": selectors.notes(scope, found), "marks": selectors.marks(scope, found),
+            "checked": found.checked, "notes": [*selectors.notes(scope, found), *_apart(scope, found, asked.level)],
+            "marks": selectors.marks(scope, found),
             "results": _described(found, page[:limit], daily=daily), "next": cursor,
         }  # fmt: skip
         return Response(answer, headers=cursors.link(request, cursor))
+
+
+def _apart(scope: Scope, found: Forecast, level: tuple[str, ...]) -> list[str]:
+    return [
+        f"{one.month:%Y-%m}: the medians by {'+'.join(level)} add up to {one.parts:.2f}, that of the whole is {one.whole:.2f}"
+        for one in selectors.apart(scope, found, level)
+    ]
 
 
 def _asked(request: Request) -> tuple[selectors.Asked, bool]:
@@ -172,7 +195,7 @@ def _described(found: Forecast, rows: list[ForecastSeries], *, daily: bool) -> l
         pk: [
             {
                 "month": f"{row.month:%Y-%m}", "whole": row.whole, "actual": f"{row.actual:.12f}", "point": f"{row.point:.12f}",
-                "low_80": f"{each.low_80:.12f}", "high_80": f"{each.high_80:.12f}",
+                "low_80": _text(each.low_80), "high_80": _text(each.high_80),
                 "percentiles": [f"{one:.12f}" for one in row.percentiles],
                 "budget": None if each.budget is None else f"{each.budget:.12f}", "over": each.over,
             }
@@ -181,15 +204,22 @@ def _described(found: Forecast, rows: list[ForecastSeries], *, daily: bool) -> l
         for pk, mine in selectors.months(found, rows).items()
     }  # fmt: skip
     days: dict[int, list[dict[str, Any]]] = {}
+    of = {row.pk: row for row in rows}
     for day in ForecastDay.objects.filter(series__in=rows if daily else []).order_by("series", "day"):
-        bounds = {name: f"{getattr(day, name):.12f}" for name in ("point", "low_95", "low_80", "high_80", "high_95")}
-        days.setdefault(day.series_id, []).append({"day": day.day.isoformat(), **bounds})
+        bounds = {name: _text(bound) for name, bound in selectors.band(of[day.series_id], day)._asdict().items()}
+        told = {"day": day.day.isoformat(), "point": _text(day.point), **bounds}
+        days.setdefault(day.series_id, []).append(told)
     return [
         {
             "key": dict(zip(row.level, row.key, strict=True)), "method": row.method, "refusal": row.refusal,
             "history": row.history, "checked": row.checked, "basis": row.basis, "coverage": row.coverage,
+            "unstated": selectors.unstated(row),
             "skill": None if row.skill is None else float(row.skill),
             "months": months.get(row.pk, []), **({"days": days.get(row.pk, [])} if daily else {}),
         }
         for row in rows
     ]  # fmt: skip
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else f"{amount:.12f}"

@@ -142,20 +142,22 @@ class ScenarioRunsView(_Scenarios):
     @extend_schema(
         operation_id="scenarios_run", tags=["scenarios"], summary="Run a scenario", parameters=[PARAMETER],
         request=scenarios_docs.NewRun,
-        responses={201: scenarios_docs.RESULT, **answers(400, 401, 403, 404, 409, 413, 415, 422)},
+        responses={
+            200: scenarios_docs.RESULT, 201: scenarios_docs.RESULT, **answers(400, 401, 403, 404, 409, 413, 415, 422)
+        },
     )  # fmt: skip
     @once
     def post(self, request: Request, name: str) -> Response:
-        """The newest version from month 0 of the ledger. The same run on the same data is stored once, and its bytes are the
-        same. 409: there is no whole month to start from.
+        """The newest version from month 0 of the ledger. 201: a new run. 200: the same run on the same data is stored already,
+        and this is it, with the same bytes. 409: there is no whole month to start from.
         """
         cursors.known_only(request, ())
         given = request.data if isinstance(request.data, dict) else None
         if given is None or set(given) - {"month", "seed", "draws"}:
             raise ValidationError({"detail": "the body is an object with some of month, seed, draws"})
         asked, by = asking.asked(given), _name(request)
-        row = asking.told(lambda: scenarios.run(selectors.to_run(name, by, by=by), asked, by=by))
-        return Response({**described(row), "result": selectors.result(row)}, status=201)
+        row, new = asking.told(lambda: scenarios.run_or_known(selectors.to_run(name, by, by=by), asked, by=by))
+        return Response({**described(row), "result": selectors.result(row)}, status=201 if new else 200)
 
 
 class ScenarioResultView(_Scenarios):

@@ -23,10 +23,11 @@ from forecasting.forecast_selectors import CENTRE, Month
 from forecasting.models import Forecast, ForecastSeries
 from web.dimensions import called, tier_rank
 from web.downloads import csv_file, xlsx_file
-from web.forecast_words import LEVEL_NAMES, key_name
+from web.forecast_words import IN_URL, LEVEL_NAMES, key_name
 from web.pages import forecast_shown as shown
 from web.pages.explore_menus import Menu
 from web.pages.forecast_state import Level, State, Stored, level_of, parse
+from web.pages.wrong import WrongParameter
 
 _STALE = timedelta(days=2)
 _BEFORE = 62  # days of history beside the forecast
@@ -60,12 +61,16 @@ class View(NamedTuple):
 
 
 def _view(request: HttpRequest) -> View | None:
-    """The view that the address asks for; None where there is no forecast."""
+    """The view that the address asks for; None where there is no forecast. Raises WrongParameter."""
     scope, state = scope_of(request.user), parse(request.META.get("QUERY_STRING", ""))
     found = forecasts.in_force(state.currency)
     if found is None:
         return None
     dimensions = found.dimensions
+    for name in state.chosen:
+        if name not in dimensions:
+            told = ", ".join(IN_URL[each] for each in dimensions)
+            raise WrongParameter(IN_URL[name], f"the forecast does not tell it apart; it knows {told}")
     chosen = {name: state.chosen[name] for name in dimensions if name in state.chosen}
     if not scope.everything and CENTRE not in chosen:
         first = selectors.series(scope, found, (CENTRE,)).first()
@@ -80,8 +85,12 @@ def _view(request: HttpRequest) -> View | None:
 
 def _by(state: State, scope: Scope, chosen: dict[str, str], dimensions: list[str]) -> Level:
     known = [level for level in forecasts.levels(dimensions) if level and (scope.everything or CENTRE in level)]
-    if state.by in known and state.by is not None:
-        return state.by
+    if state.by:
+        asked = tuple(name for name in dimensions if name in state.by)
+        if asked not in known or len(asked) < len(state.by):
+            told = "; ".join(",".join(IN_URL[name] for name in level) for level in known)
+            raise WrongParameter("by", f"the forecast has no such level for you; it has {told}")
+        return asked
     if CENTRE not in dimensions:
         return known[0]
     if not chosen:
@@ -108,7 +117,8 @@ def page(request: HttpRequest) -> HttpResponse:
             "head": shown.headline(view.months, view.found),
             "fan": shown.fan(view.was(), ahead, told, view.found.currency), "series": table[: shown.MOST],
             "more": max(len(table) - shown.MOST, 0), "refused": sum(not row.method for row in rows),
-            "marks": told,
+            "marks": told, "unstated": selectors.unstated(view.drawn) if view.drawn else "",
+            "apart": shown.apart(selectors.apart(view.scope, view.found, view.by), view.months) if not view.chosen else None,
         }  # fmt: skip
     return render(request, "web/forecast.html", context)
 

@@ -37,6 +37,9 @@ _STALE = timedelta(days=21)
 _TOLERATED = {"80": (0.77, 0.86), "95": (0.92, 0.98)}  # of what an interval promises
 
 
+_YES = {True: "yes", False: "no", None: ""}
+
+
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
     """Both."""
@@ -50,7 +53,7 @@ def page(request: HttpRequest) -> HttpResponse:
             "closes": _closes(scope, rows, currency), "bands": BANDS, "everything": scope.everything,
             "files": {name: f"{reverse(f'forecast-{name}')}{search}" for name in names},
             "api": f"/api/v1/forecasts/accuracy{search}", "closes_api": f"/api/v1/forecasts/closes{search}",
-            "inside": (sum(row.inside for row in rows), len(rows)),
+            "inside": _inside(rows),
             "stale": found is not None and timezone.now() - found.made_at > _STALE,
             "forecast": forecasts.in_force(currency),
         }  # fmt: skip
@@ -158,6 +161,12 @@ def _close_rows(rows: list[Kept], currency: str) -> list[list[Any]]:
     return [
         [f"{row.month:%Y-%m}", row.owner, f"{row.closes:%Y-%m}", row.ahead, row.found.forecast, row.low, row.high,
          row.found.actual, row.found.difference, None if row.found.share is None else Decimal(f"{row.found.share:.6f}"),
-         row.found.band, "yes" if row.inside else "no", row.state, currency]
+         row.found.band, _YES[row.inside], row.state, currency]
         for row in rows
     ]  # fmt: skip
+
+
+def _inside(rows: list[Kept]) -> tuple[int, int]:
+    """How many intervals held what came, of how many that were stated."""
+    stated = [row.inside for row in rows if row.inside is not None]
+    return sum(stated), len(stated)

@@ -16,7 +16,7 @@ from allocation.scope import EVERYTHING
 from allocation.statement_selectors import snapshot
 from forecasting import advice, forecasts
 from forecasting.advice import GPU, SPEND, Found
-from forecasting.calc.commitment_advisor import AdviceError, Choice
+from forecasting.calc.commitment_advisor import OVERAGE, AdviceError, Choice
 from forecasting.forecast_selectors import NoForecast, series
 from web import formats
 from web.downloads import csv_file, xlsx_file
@@ -48,6 +48,7 @@ def page(request: HttpRequest) -> HttpResponse:
         found = asked.found
         context: dict[str, Any] = {
             "tab": "commitments", "asked": asked, "found": found, "kinds": advice.KINDS, "per": list(advice.PER),
+            "overage": OVERAGE,
             "menus": _menus(asked.typed), "search": f"?{request.META.get('QUERY_STRING', '')}",
             "body": json.dumps(_body(asked.typed)), "api": request.build_absolute_uri(reverse("api-commitments-advice")),
             "files": [(name.upper(), reverse(f"forecast-commitments-{name}")) for name in ("csv", "xlsx")],
@@ -94,7 +95,7 @@ def _asked(request: HttpRequest) -> Asked:
 def _body(typed: Mapping[str, str]) -> dict[str, Any]:
     """The question as the API takes it: the fields of the kind alone."""
     others = ("price", "on_demand", "per", "least", "step", "most")
-    left_out = others if typed["kind"] == SPEND else ("discount", "amounts")
+    left_out = others if typed["kind"] == SPEND else ("discount", "overage", "amounts")
     said: dict[str, Any] = {name: value for name, value in typed.items() if value and name not in left_out}
     if "amounts" in said:
         said["amounts"] = said["amounts"].replace(",", " ").split()

@@ -12,14 +12,14 @@ _NEAR = 9.0  # per cent of the width within which two labels would collide
 
 
 class Point(NamedTuple):
-    """A day that is forecast: point and bounds from the outermost on."""
+    """A day that is forecast: point and bounds from the outermost on; None: not stated."""
 
     day: date
     point: Decimal
-    low_95: Decimal
-    low_80: Decimal
-    high_80: Decimal
-    high_95: Decimal
+    low_95: Decimal | None
+    low_80: Decimal | None
+    high_80: Decimal | None
+    high_95: Decimal | None
 
 
 class Mark(NamedTuple):
@@ -34,7 +34,7 @@ class Mark(NamedTuple):
 
 
 class Fan(NamedTuple):
-    """What was, and what is forecast: paths in the box, where the forecast begins, ticks and marks."""
+    """What was, and what is forecast: paths in the box ('': not stated), where the forecast begins, ticks and marks."""
 
     actual: str
     point: str
@@ -56,8 +56,9 @@ def fan(
     start = was[0][0] if was else ahead[0].day
     end = ahead[-1].day + timedelta(days=1)
     days = (end - start).days
-    tops = [float(point.high_95) for point in ahead] + [float(cost) for _, cost in was if cost is not None]
-    axis = amounts(tops, lambda value: formats.money_short(Decimal(f"{value:.6g}"), currency))
+    every = [0.0, *(float(cost) for _, cost in was if cost is not None)]
+    every += [float(amount) for _, *each in ahead for amount in each if amount is not None]
+    axis = amounts(every, lambda value: formats.money_short(Decimal(f"{value:.6g}"), currency))
 
     def across(day: date) -> float:
         return ((day - start).days + 0.5) / days * BOX
@@ -71,6 +72,8 @@ def fan(
         return path
 
     def band(low: str, high: str) -> str:
+        if getattr(ahead[0], low) is None:
+            return ""
         over = [f"{across(point.day):.1f} {axis.up(float(getattr(point, high))):.2f}" for point in ahead]
         under = [f"{across(point.day):.1f} {axis.up(float(getattr(point, low))):.2f}" for point in reversed(ahead)]
         return f"M{'L'.join((*over, *under))}Z"

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from finops.periods import Period
-from forecasting.forecast_selectors import Month
+from forecasting.forecast_selectors import Apart, Month, band
 from forecasting.models import Forecast, ForecastSeries
 from web import formats
 from web.dimensions import called
@@ -45,16 +45,20 @@ def headline(months: Sequence[Month], found: Forecast) -> dict[str, Any]:
     days = (found.starts_on - row.month).days
     parts = [
         (f"{formats.month_name(row.month)} is forecast to close at ", ""), (formats.money_short(row.point, currency), "strong"),
-        (f", with 80{formats.THIN}% between {formats.money_short(first.low_80, currency)} and "
-         f"{formats.money_short(first.high_80, currency)}", ""),
     ]  # fmt: skip
+    if first.low_80 is not None and first.high_80 is not None:
+        parts.append((
+            f", with 80{formats.THIN}% between {formats.money_short(first.low_80, currency)} and "
+            f"{formats.money_short(first.high_80, currency)}", "",
+        ))  # fmt: skip
     if gap is not None and first.budget is not None:
         side = "over" if gap > 0 else "under"
         parts += [
             (", ", ""), (f"{formats.money_short(abs(gap), currency)} {side}", "up" if gap > 0 else "down"),
-            (f" its budget of {formats.money_short(first.budget, currency)}; it is passed with a probability of ", ""),
-            (probability(first.over), "strong"),
+            (f" its budget of {formats.money_short(first.budget, currency)}", ""),
         ]  # fmt: skip
+        if first.over is not None:
+            parts += [("; it is passed with a probability of ", ""), (probability(first.over), "strong")]
     return {
         "month": first, "gap": gap, "over": probability(first.over), "sentence": [*parts, (".", "")],
         "days": max(days, 0), "of_days": len(Period.month_of(row.month)), "dearer": gap is not None and gap > 0,
@@ -88,12 +92,15 @@ def months_file(months: Sequence[Month], found: Forecast) -> list[list[Any]]:
     ]  # fmt: skip
 
 
+def apart(found: Sequence[Apart], months: Sequence[Month]) -> Apart | None:
+    """Of the first whole month that is shown, how far the parts are from the whole."""
+    first = next((month.row.month for month in months if month.row.whole), None)
+    return next((one for one in found if one.month == first), None)
+
+
 def points(row: ForecastSeries) -> list[Point]:
     """The days of a series."""
-    return [
-        Point(each.day, each.point, each.low_95, each.low_80, each.high_80, each.high_95)
-        for each in row.days.order_by("day")
-    ]
+    return [Point(each.day, each.point, *band(row, each)) for each in row.days.order_by("day")]
 
 
 def days_file(was: Mapping[date, Decimal | None], ahead: Sequence[Point], currency: str) -> list[list[Any]]:

@@ -1,7 +1,7 @@
 """The state of the page Forecast is its URL: which series is drawn, by what the table tells series apart, which currency.
 
-What makes no sense in a URL is left out; only what differs from the default is written. A value may be empty: what names
-no model, or belongs to nobody.
+An address that asks for what cannot be is refused before (web.pages.parameters); only what differs from the default is written.
+A value may be empty: what names no model, or belongs to nobody.
 """
 
 import re

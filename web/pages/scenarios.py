@@ -1,5 +1,6 @@
 """The pages Scenarios: all of them, one with its newest run and its parameters, and several beside each other."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -45,7 +46,7 @@ def create(request: HttpRequest) -> HttpResponse:
         document = _typed_document(typed)
         version = scenarios.save(document, by=by, shared=bool(typed.get("shared")))
     except (ScenarioError, DocumentError, RecursionError) as wrong:
-        return _listing(request, wrong=str(wrong), typed=typed, status=422)
+        return _listing(request, wrong=_said(wrong), typed=typed, status=422)
     messages.success(request, f"{version} is saved.")
     return redirect("forecast-scenario", version.scenario.name)
 
@@ -67,26 +68,27 @@ def save(request: HttpRequest, name: str) -> HttpResponse:
         version = scenarios.save(form.document(one, typed), by=by, shared=shared)
         row = scenarios.run(version, by=by) if typed.get("run") else None
     except ScenarioError as wrong:
-        return _page(request, one, wrong=str(wrong), status=422)
+        return _page(request, one, wrong=_said(wrong), status=422)
     messages.success(request, f"{version} is saved{' and was run' if row else ''}.")
-    return redirect("forecast-scenario", version.scenario.name)
+    return _to(request, version.scenario.name, row)
 
 
 @require_POST
 @for_those_who_see_everything
 def run(request: HttpRequest, name: str) -> HttpResponse:
-    """Run the newest version from the newest whole month."""
-    by = _writer(request)
+    """Run the newest version from the newest whole month, with the seed that was typed; the run itself is shown."""
+    by, row = _writer(request), None
     try:
-        row = scenarios.run(selectors.to_run(name, by, by=by), by=by)
+        asked = scenarios.Asked(seed=form.seed(request.POST))
+        row, new = scenarios.run_or_known(selectors.to_run(name, by, by=by), asked, by=by)
     except NoScenario as none:
         raise Http404(str(none)) from None
     except ScenarioError as wrong:
         messages.error(request, f"Nothing was run: {wrong}.")
     else:
-        messages.success(request, f"{row} was run.")
-    back = request.POST.get("back", "")
-    return redirect("forecast-scenarios") if back == "list" else redirect("forecast-scenario", name)
+        said = "was run" if new else f"was run so already, on {row.made_at:%Y-%m-%d at %H:%M} UTC: the same figures"
+        messages.success(request, f"{row} with seed {row.seed} {said}.")
+    return redirect("forecast-scenarios") if request.POST.get("back") == "list" else _to(request, name, row)
 
 
 @require_safe
@@ -127,7 +129,7 @@ def compare(request: HttpRequest) -> HttpResponse:
             context["search"] = urlencode([("scenario", name) for name in names])
             context["api"] = f"{reverse('api-scenarios-compare')}?{urlencode({'scenario': ','.join(names)})}"
         except (NoScenario, ScenarioError) as wrong:
-            context["wrong"], status = str(wrong), 422
+            context["wrong"], status = _said(wrong), 422
     return render(request, "web/scenarios_compare.html", context, status=status)
 
 
@@ -135,21 +137,28 @@ def compare(request: HttpRequest) -> HttpResponse:
 @for_those_who_see_everything
 def compare_csv(request: HttpRequest) -> HttpResponse:
     """The comparison of the very view, month by month."""
-    return csv_file("scenarios", *_compared(request))
+    return _compared(request, lambda table: csv_file("scenarios", *table))
 
 
 @require_safe
 @for_those_who_see_everything
 def compare_xlsx(request: HttpRequest) -> HttpResponse:
     """The same as a workbook."""
-    return xlsx_file("scenarios", {"Scenarios": _compared(request)})
+    return _compared(request, lambda table: xlsx_file("scenarios", {"Scenarios": table}))
 
 
-def _compared(request: HttpRequest) -> scenario_files.Table:
+def _compared(request: HttpRequest, file: Callable[[scenario_files.Table], HttpResponse]) -> HttpResponse:
     try:
-        return scenario_files.comparison(selectors.compared(request.GET.getlist("scenario"), _reader(request)))
+        found = selectors.compared(request.GET.getlist("scenario"), _reader(request))
     except (NoScenario, ScenarioError) as wrong:
-        raise Http404(str(wrong)) from None
+        context = {"wrong": _said(wrong), "back": "forecast-scenarios-compare"}
+        return render(request, "400.html", context, status=400)
+    return file(scenario_files.comparison(found))
+
+
+def _said(wrong: Exception) -> str:
+    """A message without its full stop, which the page puts."""
+    return str(wrong).rstrip(".")
 
 
 def _listing(request: HttpRequest, *, wrong: str = "", typed: Any = None, status: int = 200) -> HttpResponse:
@@ -175,7 +184,7 @@ def _page(request: HttpRequest, one: Shown, *, wrong: str = "", status: int = 20
         "tab": "scenarios", "one": one, "row": row, "runs": runs, "versions": selectors.versions(one.name, reader)[:RUNS],
         "writes": _writes(request), "wrong": wrong, "month": next(iter(whole_months()), None),
         "lines": form.rows(one, request.POST if wrong else None), "choices": form.choices(),
-        "ends": form.ENDS, "typed": request.POST if wrong else {},
+        "ends": form.ENDS, "seed": scenarios.SEED, "typed": request.POST if wrong else {},
         "steps": one.resolved.steps, "policy": one.resolved.policy, "mine": one.preset or one.owner == reader,
     }  # fmt: skip
     if row is not None:
@@ -187,6 +196,13 @@ def _page(request: HttpRequest, one: Shown, *, wrong: str = "", status: int = 20
             "old": one.run is None or row.pk != one.run.pk, "api": f"{reverse('api-scenario-result', args=[one.name])}{search}",
         }  # fmt: skip
     return render(request, "web/scenario.html", context, status=status)
+
+
+def _to(request: HttpRequest, name: str, row: ScenarioRun | None) -> HttpResponse:
+    """The page of a scenario, on the run that was asked for: one that is stored already may not be the newest."""
+    address = reverse("forecast-scenario", args=[name])
+    newest = selectors.find(name, _reader(request)).run
+    return redirect(address if row is None or row == newest else f"{address}?{urlencode({'run': row.pk})}")
 
 
 def _chosen(request: HttpRequest, one: Shown) -> ScenarioRun | None:

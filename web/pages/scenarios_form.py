@@ -92,6 +92,14 @@ def _entry(full: str, given: Mapping[str, str]) -> dict[str, str]:
     return {**{part: said[part] or said["base"] for part in ENDS}, "source": given["source"]}
 
 
+def seed(typed: Mapping[str, Any]) -> int:
+    """The seed of a run that was typed, by default the usual one. Raises ScenarioError."""
+    text = typed.get("seed", "").strip()
+    if text and not (text.isascii() and text.isdigit() and len(text) < 17):
+        raise ScenarioError(f"seed: must be a whole number such as {scenarios.SEED}, not {text[:40]!r}")
+    return int(text) if text else scenarios.SEED
+
+
 def presets() -> list[tuple[str, str]]:
     """What a new scenario may be over."""
     return [(name, one["title"]) for name, one in scenarios.presets().items()]

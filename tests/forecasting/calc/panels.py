@@ -13,8 +13,8 @@ def hourly(rows, keys=None):
     return _panel(HOUR, rows, keys)
 
 
-def daily(rows, keys=None):
-    return _panel(DAY, rows, keys)
+def daily(rows, keys=None, *, signed=False):
+    return _panel(DAY, rows, keys, signed=signed)
 
 
 def noisy(rows=3, cells=24 * 14, seed=0, season=24):
@@ -24,7 +24,7 @@ def noisy(rows=3, cells=24 * 14, seed=0, season=24):
     return np.maximum(profile * (1 + 0.1 * rng.standard_normal((rows, cells))), 0)
 
 
-def _panel(grain, rows, keys):
+def _panel(grain, rows, keys, *, signed=False):
     values = np.asarray(rows, dtype=float)
     keys = keys or tuple((f"s{number:03d}",) for number in range(len(values)))
-    return Panel(grain, START, tuple(f"d{place}" for place in range(len(keys[0]))), keys, values)
+    return Panel(grain, START, tuple(f"d{place}" for place in range(len(keys[0]))), keys, values, signed=signed)

@@ -19,6 +19,7 @@ from forecasting.calc.baseline import ENSEMBLE, NAIVE, forecast
 from forecasting.calc.intervals import QUANTILES, marginals
 from forecasting.calc.price_index import PriceIndex, Steps
 from forecasting.calc.series import Panel
+from forecasting.calc.stated import points
 from tests.bench.forecast import bootstrap, servegen
 from tests.forecasting.calc.panels import START, daily, hourly, noisy
 
@@ -81,8 +82,10 @@ def test_a_run_is_the_forecast_that_would_have_been_made_and_what_came():
     panel = hourly(noisy())
     (found,) = backtest(panel, 24, [240], methods=(SERVED,))
     then = forecast(panel.until(240), 24)
-    assert np.array_equal(found.point, then.point)
+    assert np.array_equal(found.point, points(marginals(then)))
     assert np.array_equal(found.quantiles, marginals(then).quantiles())
+    (naive,) = backtest(panel, 24, [240], methods=(NAIVE,))
+    assert np.array_equal(naive.point, panel.cost[:, 216:240]), "what is to be beaten is no better or worse than it is"
     assert np.array_equal(found.actual, panel.cost[:, 240:264])
     assert found.scale[0] == pytest.approx(np.abs(panel.cost[0, 24:240] - panel.cost[0, : 240 - 24]).mean())
 

@@ -1,6 +1,7 @@
 """Commitments weighed on sample paths: no size on offer beats the best, and its waste and spill are counted."""
 
 from decimal import Decimal
+from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
@@ -8,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.calc.commitment_advisor import AdviceError, Capacity, Commit, capacity, spend
+from forecasting.calc.commitment_advisor import (
+    DISCOUNTED,
+    LIST,
+    AdviceError,
+    Capacity,
+    Commit,
+    capacity,
+    filled_by,
+    spend,
+)  # fmt: skip
 
 D = Decimal
 PATHS = st.integers(1, 4).flatmap(
@@ -88,9 +98,41 @@ def test_regret_is_against_the_best_choice_of_each_path_known_beforehand() -> No
     assert by_size[0].worse == 0
 
 
-def test_a_spend_commit_is_paid_at_least_and_discounts_the_rest() -> None:
+def test_a_spend_commit_buys_usage_at_its_discount_and_what_is_beyond_costs_list_price() -> None:
     cost = np.array([50.0, 100.0, 200.0])
-    advice = spend(cost, [Commit(D(90), D("0.2")), Commit(D(300), D("0.5"))], "USD")
+    advice = spend(cost, [Commit(D(72), D("0.2")), Commit(D(90), D("0.2"))], "USD")
+    by_size = {one.size: one for one in advice.curve}
+    # 72 buy 90 of usage: 72, 72 + 10, 72 + 110; 90 buy 112.5: 90, 90, 90 + 87.5; none: 50, 100, 200
+    assert by_size[D(0)].cost == D("116.67")
+    assert by_size[D(72)].cost == D(72 * 3 + 10 + 110) / 3
+    assert (by_size[D(72)].waste, by_size[D(72)].spill) == (D("10.67"), D("40.00"))  # of 72 for 50: 72 - 40 are wasted
+    assert by_size[D(90)].cost == D("119.17")
+    assert advice.best == by_size[D(72)]
+    assert advice.saving == D("4.67")
+
+
+def test_sizes_of_a_spend_commit_do_not_tie_where_the_discount_ends_with_it() -> None:
+    """Usage of 100 to 200: at a tenth off, the best commit is filled by the tenth percentile of it, 110: an amount of 99."""
+    cost = np.linspace(100, 200, 1_001)
+    amounts = [D(amount) for amount in range(60, 141, 3)]
+    advice = spend(cost, [Commit(amount, D("0.1")) for amount in amounts], "USD")
+    assert advice.best.size == 99 == round(filled_by(cost, D("0.1"), LIST))
+    regrets = [one.regret for one in advice.curve]
+    assert all(one > other for one, other in pairwise(regrets[:15]))  # from none down to 99, without a flat part
+    assert all(one < other for one, other in pairwise(regrets[14:]))
+
+
+def test_where_usage_beyond_it_is_discounted_too_every_commit_that_is_sure_to_be_used_costs_the_same() -> None:
+    cost = np.linspace(100, 200, 1_001)
+    offers = [Commit(D(amount), D("0.1")) for amount in (30, 60, 90, 120)]
+    by_size = {one.size: one for one in spend(cost, offers, "USD", DISCOUNTED).curve}
+    assert by_size[D(30)].cost == by_size[D(60)].cost == by_size[D(90)].cost == 135 < by_size[D(120)].cost
+    assert filled_by(cost, D("0.1"), DISCOUNTED) == 90
+
+
+def test_a_spend_commit_is_paid_at_least_and_discounts_the_rest_where_the_contract_says_so() -> None:
+    cost = np.array([50.0, 100.0, 200.0])
+    advice = spend(cost, [Commit(D(90), D("0.2")), Commit(D(300), D("0.5"))], "USD", DISCOUNTED)
     by_size = {one.size: one for one in advice.curve}
     # none: 350 / 3; commit of 90: max(90, 40), max(90, 80), max(90, 160); commit of 300: always 300
     assert by_size[D(0)].cost == D("116.67")
@@ -107,10 +149,11 @@ def test_a_spend_commit_is_paid_at_least_and_discounts_the_rest() -> None:
     st.lists(st.tuples(st.integers(1, 10**6), st.decimals("0", "0.9", places=2))),
 )
 def test_no_offer_of_a_commit_costs_less_than_the_best(costs: list[float], offers: list[tuple[int, Decimal]]) -> None:
-    advice = spend(np.array(costs), [Commit(D(amount), discount) for amount, discount in offers], "USD")
-    assert advice.best.cost == min(one.cost for one in advice.curve)
-    assert advice.saving >= 0
-    assert all(one.regret >= 0 for one in advice.curve)
+    for overage in (LIST, DISCOUNTED):
+        advice = spend(np.array(costs), [Commit(D(amount), discount) for amount, discount in offers], "USD", overage)
+        assert advice.best.cost == min(one.cost for one in advice.curve)
+        assert advice.saving >= 0
+        assert all(one.regret >= 0 for one in advice.curve)
 
 
 @pytest.mark.parametrize(

@@ -203,3 +203,13 @@ def test_without_a_budget_only_what_was_expected_can_be_exceeded() -> None:
 def test_the_earliest_tenth_of_ten_futures_is_the_first_of_them() -> None:
     paths = futures([50, 0, 0], *[[30, 30, 0]] * 4, *[[30, 0, 30]] * 4, [0, 0, 0])
     assert at_close(Spent(D(100), D(60)), paths).breaches == (0, 1, 2)
+
+
+@pytest.mark.parametrize(("over", "told"), [(99, ">99 %"), (98, "99 %"), (80, "80.8 %")])
+def test_what_is_estimated_is_never_certain_in_words(over: int, told: str) -> None:
+    """Of 99 futures so many exceed the budget of 100: 98 of them are 98.99 %, all of them more than 99 % and not 100 %."""
+    found = standing(
+        Spent(D(100), D(0)), POLICY, at_close(Spent(D(100), D(0)), futures(*[[101.0]] * over, *[[99.0]] * (99 - over)))
+    )
+    (signal,) = signals("budget:7", "2026-09", found, POLICY, [])
+    assert signal.why.startswith(f"{told} likely to exceed 100.00 in 2026-09")
