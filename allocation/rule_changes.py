@@ -102,16 +102,7 @@ def carry_out(asked: Approval) -> None:
         LOADS[asked.details["kind"]](asked.details["entries"], asked.prepared_by)
         _allocate_anew()
         return
-    if "add" in asked.details:
-        data = [*rulebook.newest(), asked.details["add"]]
-    else:
-        data, number = asked.details["rules"], rulebook.in_force().number
-        if number != asked.details["version"]:
-            told = (
-                f"they replace version {asked.details['version']}, but version {number} is in force: propose them again"
-            )
-            raise RuleError(told)
-    rulebook.load(data, actor=asked.prepared_by)
+    rulebook.load(_asked(asked.details), actor=asked.prepared_by)
     settle_frozen()
     _allocate_anew()
 
@@ -119,6 +110,25 @@ def carry_out(asked: Approval) -> None:
 def _allocate_anew() -> None:
     """Leave the days of open months to the refresher: whoever accepts does not wait for them."""
     terms.rate_anew(day for month in open_months() for day in drivers.charged_days(Period.month_of(month)))
+
+
+def effect(asked: Approval) -> Rows:
+    """Who would pay what more or less if it were accepted now; nothing changes. Raises RuleError."""
+    if asked.kind == DOCUMENT:
+        kind, entries = asked.details["kind"], asked.details["entries"]
+        return load_document(kind, entries, actor=asked.prepared_by, dry_run=True)
+    return load(_asked(asked.details), actor=asked.prepared_by, dry_run=True)[1]
+
+
+def _asked(details: dict[str, Any]) -> Any:
+    """The whole set of rules. Raises RuleError where what it was asked for in place of is in force no more."""
+    if "add" in details:
+        return [*rulebook.newest(), details["add"]]
+    number = rulebook.in_force().number
+    if number != details["version"]:
+        told = f"they replace version {details['version']}, but version {number} is in force: propose them again"
+        raise RuleError(told)
+    return details["rules"]
 
 
 def waiting() -> list[Approval]:

@@ -56,6 +56,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",  # deny by default: a public view says so itself
     "django.contrib.messages.middleware.MessageMiddleware",
+    "web.pages.parameters.KnownParametersMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "web.styles.StylesMiddleware",
@@ -173,6 +174,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "web.api.throttling.documented",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "RunStateEnum": ["running", "done", "failed", "refused"],
         "StatementStateEnum": "allocation.models.Statement.State",

@@ -1,6 +1,6 @@
 """What a mapping makes of the first records of a file, for the person who writes it. Nothing is stored."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,9 @@ from ingest.reading import records_in, usage_of_rows
 from ingest.samples import plain
 from ingest.source import Context
 from ingest.sources import get_source
+from ingest.sources.generic import Generic
 
+_SHOWN = 80  # characters of a value
 _HIDDEN = ("record", "reported_currency", "mode")
 
 
@@ -49,6 +51,24 @@ def trial(path: Path, mapping: FieldMapping | None, *, limit: int) -> dict[str, 
     absent = sorted(set(mapping.columns()) - used) if mapping else []
     identity = "its id" if context.state.get("identity") != "row" else "its content (identity=row)"
     return {"rows": rows, "rejects": rejects, "identity": identity, "unused": unused, "absent": absent}
+
+
+def columns(path: Path, *, limit: int) -> dict[str, str]:
+    """Columns of the first records, whatever they mean, with the first value of each. Raises NotThisKind and Bomb."""
+    found: dict[str, str] = {}
+    for item in islice(records_in(path, _AnyHeadings(), Context()), limit):
+        if not isinstance(item.record, Rejected):
+            for name in _leaves(item.record):
+                value = dig(item.record, name)
+                found[name] = found.get(name) or ("" if value is None else str(value)[:_SHOWN])
+    return found
+
+
+class _AnyHeadings(Generic):
+    """Reads tables that no mapping was written for yet."""
+
+    def columns(self, names: Sequence[str], context: Context) -> None:
+        """Refuses none."""
 
 
 def _far() -> int:

@@ -103,8 +103,10 @@ def _estimated(bridge: Bridge) -> str:
     known = {share for share in bridge.estimated if share is not None}
     if not any(known):
         return ""
-    up_to = "up to " if len(known) > 1 else ""
-    return f"; the tier of {up_to}{formats.percent(decimal_of(max(known)), 0)} of it is estimated"
+    most = formats.percent(decimal_of(max(known)), 0)
+    told = most.replace(">", "over ").replace("<", "under ")
+    up_to = "up to " if len(known) > 1 and told == most else ""
+    return f"; the tier of {up_to}{told} of it is estimated"
 
 
 def decimal_of(share: Fraction) -> Decimal:

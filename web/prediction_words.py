@@ -11,7 +11,7 @@ from allocation.value.predictions import ASKED, HELD_OUT
 
 EVIDENCE = {HELD_OUT: "Last days, as if they were to come", ASKED: "Asked for before their calls"}
 VERDICTS = {
-    AS_STATED: "no miss shown", TOO_NARROW: "too narrow", TOO_WIDE: "wider than it says", TOO_FEW: "too few to say",
+    AS_STATED: "fits, within chance", TOO_NARROW: "too narrow", TOO_WIDE: "too wide", TOO_FEW: "too few to say",
 }  # fmt: skip
 _SHARES, _TOKENS = 4, 0
 

@@ -34,9 +34,10 @@ def number_of(text: str) -> int | None:
 
 
 def bins_of(text: str) -> tuple[int, int] | None:
-    """The first and last bin that ``-60`` or ``-60..-41`` names; None: it names none."""
+    """The first and last bin that ``-60`` or ``-60..-41`` names; None: it names none, or the last lies before the first."""
     found = re.fullmatch(r"(-?[0-9]{1,4})(?:\.\.(-?[0-9]{1,4}))?", text, re.ASCII)
-    return (int(found[1]), int(found[2] or found[1])) if found else None
+    first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+    return (first, last) if first <= last else None
 
 
 def row(one: Row, day: Any) -> dict[str, Any]:

@@ -43,15 +43,22 @@ def sentence(found: Report, currency: str) -> list[Part]:
         ]
     if now is None:
         return [("No query of a known tier has a cost.", "")]
-    of = "A query whose tier is known costs " if table.chosen.estimated_queries else "A query costs "
-    parts: list[Part] = [(of, ""), (each(now, currency), "strong")]
+    parts: list[Part] = [("A query costs ", ""), (each(overall(table.chosen), currency), "strong"), (" on average", "")]
+    if table.chosen.estimated_queries:
+        told, queries = _known(table.chosen)
+        parts += [(f"; {told}. Compared are the {formats.whole(queries)} of known tier alone: one costs ", "")]
+        parts += [(each(now, currency), "strong")]
     mix = table.mix
     if mix is not None:
-        parts += [(", ", ""), (formats.times(mix.net), _tone(mix.net)), (" what it was", "")]
+        parts += [(", ", ""), (formats.times(mix.net), _tone(mix.net)), (" as much as before", "")]
     if mix is not None and mix.mix is not None and abs(mix.mix - 1) >= _SAME:
-        parts.append(
-            (f": {formats.times(mix.mix)} by another mix of tiers, {formats.times(mix.within)} within them", "")
+        same = mix.within is None or abs(mix.within - 1) < _SAME
+        within = "cost the same" if same else f"got {_side(mix.within, 'dearer', 'cheaper')}"
+        told = (
+            f": {formats.times(mix.mix)} as the mix moved to {_side(mix.mix, 'dearer', 'cheaper')} tiers, "
+            f"{formats.times(mix.within)} as queries of the same tier {within}"
         )
+        parts.append((told, ""))
     moved = sorted(
         (row for row in table.rows if row.net is not None and abs(row.net - 1) > _TOLD), key=lambda row: row.net or 0
     )
@@ -67,12 +74,28 @@ def _of_tier(row: Row, *, first: bool) -> list[Part]:
     same_way = [name for name, factor in factors.items() if (factor > 1) == (net > 1)]
     main = max(same_way, key=lambda name: _size(factors[name]))
     name = tier_name(row.tier)
-    text = f"{name} ones cost " if first else f"{name.lower()} ones "
+    text = f"{name} queries alone cost " if first else f"{name.lower()} queries "
     return [
         (text, ""),
         (formats.times(net), _tone(net)),
-        (f", mostly by {formats.times(factors[main])} {FACTORS[main][2]}", ""),
+        (f" as much ({FACTORS[main][2]}: {formats.times(factors[main])})", ""),
     ]
+
+
+def overall(level: Level) -> Fraction | None:
+    """Cost of a query of whatever tier, known or estimated."""
+    queries = level.queries + level.estimated_queries
+    return Fraction(level.spend + level.estimated_spend) / queries if queries else None
+
+
+def _known(level: Level) -> tuple[str, int]:
+    """How many tiers are estimated, in words, and how many queries have a known one."""
+    queries = level.queries + level.estimated_queries
+    return f"the tier of {share(Fraction(level.estimated_queries, queries))} of queries is estimated", level.queries
+
+
+def _side(ratio: Fraction | None, more: str, less: str) -> str:
+    return more if ratio is None or ratio > 1 else less
 
 
 def _size(ratio: Fraction) -> Fraction:

@@ -14,6 +14,7 @@ from allocation.calc.tier_levels import Level
 from allocation.calc.tier_table import FACTORS, Mix, Point, Row
 from allocation.value.tiers import Distributions, Report, Whole
 from allocation.value.tiers_returns import Return
+from web.workflow_rows import statistic
 
 RATIO_DIGITS = 12
 LEVEL = (
@@ -162,8 +163,8 @@ def _return(found: Return | None) -> dict[str, Any]:
         return {"over": found and found.answer.question.base, "low": None, "high": None, "tasks": 0, "relative": None}
     shown = found.evidence
     return {
-        "over": found.answer.question.base, "low": float(shown.low), "high": float(shown.high), "tasks": shown.sample,
-        "relative": found.relative,
+        "over": found.answer.question.base, "low": statistic(float(shown.low)), "high": statistic(float(shown.high)),
+        "tasks": shown.sample, "relative": found.relative,
     }  # fmt: skip
 
 

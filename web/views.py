@@ -28,7 +28,7 @@ def cost_centres_csv(request: HttpRequest) -> HttpResponse:
     from web.downloads import csv_file
 
     view = state.parse(request.META.get("QUERY_STRING", ""))
-    facts = overview_facts.read(scope_of(request.user), view, timezone.now())
+    facts = overview_facts.read(scope_of(request.user), view, timezone.now(), with_money=False)
     header = ("x_CostCentre", "Name", view.column, "Previous", "BillingCurrency", "Requests", "Queries")
     if facts is None:
         return csv_file("cost-centres_empty", header, ())

@@ -1,10 +1,11 @@
 """Budgets, caps, bands and alerts as rows: the same for API, CSV and Excel, so that they cannot differ."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
 from forecasting.models import Alert, QueryCap, Silence
+from forecasting.watch_alerts import Answer
 from forecasting.watch_caps import Held, Watched
 from forecasting.watch_states import State
 
@@ -109,15 +110,15 @@ def band_lines(found: Iterable[Watched]) -> list[list[Any]]:
     ]
 
 
-def alert(one: Alert) -> dict[str, Any]:
-    """One alert as it is known."""
+def alert(one: Alert, answers: Sequence[Answer] = ()) -> dict[str, Any]:
+    """One alert as it is known, with all its answers, the newest first."""
     return {
         "id": one.pk, "kind": one.kind, "subject": one.subject, "label": one.label,
         "x_CostCentre": one.cost_centre.code if one.cost_centre else None, "severity": one.severity,
         "money": money(one.money), "BillingCurrency": one.currency, "why": one.why, "rules": list(one.rules),
         "opened_at": one.opened_at, "fired_at": one.fired_at, "told_at": one.told_at, "level": one.level,
         "acknowledged_by": one.acknowledged_by, "acknowledged_at": one.acknowledged_at, "note": one.acknowledged_note,
-        "ended_at": one.ended_at,
+        "ended_at": one.ended_at, "acknowledgements": [{"by": each.by, "at": each.at, "note": each.note} for each in answers],
     }  # fmt: skip
 
 

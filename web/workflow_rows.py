@@ -34,7 +34,7 @@ def figures(found: Workflow) -> dict[str, Any]:
         **{name: amount(getattr(found, name)) for name in AMOUNTS},
         "depth": found.depth, "fan_out": found.fan_out, "resent_share": resent_share(found),
         "calls_per_task": _quantiles(found.calls_per_task), "cost_per_task": _quantiles(found.cost_per_task),
-        "cost_per_outcome": None if found.cost_per_outcome is None else _interval(found.cost_per_outcome),
+        "cost_per_outcome": None if found.cost_per_outcome is None else interval(found.cost_per_outcome),
     }  # fmt: skip
 
 
@@ -79,5 +79,11 @@ def _quantiles(found: Quantiles) -> dict[str, Any]:
     return {name: amount(value) if isinstance(value, Decimal) else value for name, value in found._asdict().items()}
 
 
-def _interval(found: Interval) -> dict[str, float | None]:
-    return {name: float(value) if math.isfinite(value) else None for name, value in found._asdict().items()}
+def statistic(value: float | None) -> str | None:
+    """An amount that was estimated, as text with twelve decimals; None where nothing is claimed."""
+    return None if value is None or not math.isfinite(value) else amount(Decimal(repr(float(value))))
+
+
+def interval(found: Interval) -> dict[str, str | None]:
+    """An interval of amounts."""
+    return {name: statistic(value) for name, value in found._asdict().items()}

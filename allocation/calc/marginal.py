@@ -72,6 +72,7 @@ class Found:
     method: str
     used: int  # tasks (pairs: of both) that the difference rests on
     overlap: Overlap
+    few: bool  # fewer than the minimum are resolved on a side
     alike: bool  # False: too much of a side has no like tasks on the other to claim anything
     enough: bool
     difference: Interval
@@ -89,7 +90,7 @@ class Found:
     def verdict(self) -> str:
         """One of: too_few, not_comparable, little_overlap, mix, better, worse, no_worse, not_shown."""
         if self.method == "none":
-            return "not_comparable"
+            return "too_few" if self.few else "not_comparable"
         if not self.enough:
             return "too_few" if self.alike else "little_overlap"
         if self.simpson:
@@ -131,7 +132,8 @@ def compare(
     cost, net, extra, returned = _money(joint, difference, value)
     return Found(
         base=_arm(arms[False], minimum), candidate=_arm(arms[True], minimum), method=method, used=used, overlap=overlap,
-        alike=alike, enough=enough, difference=difference if enough else NOTHING, crude=crude if enough else NOTHING, p=p,
+        few=min(sum(each.resolved for each in arm) for arm in arms.values()) < minimum, alike=alike, enough=enough,
+        difference=difference if enough else NOTHING, crude=crude if enough else NOTHING, p=p,
         cost=cost, extra=extra, net=net, returned=returned, simpson=enough and mix, margin=margin,
         no_worse=bool(difference.low > -margin) if enough and margin is not None else None,
     )  # fmt: skip

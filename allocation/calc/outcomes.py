@@ -64,7 +64,7 @@ class Statement:
         return blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def parse(rows: Iterable[Any], known: Known, *, first: int = 0) -> tuple[list[Statement], list[Refusal]]:
+def parse(rows: Iterable[Any], known: Known, *, first: int = 1) -> tuple[list[Statement], list[Refusal]]:
     """Statements in the order of the rows, and why the other rows are none (allocation.calc.outcomes_fields).
 
     In: mappings of NAMES to texts, exact numbers or booleans; ``first``: number of the first row. Two rows on the same
@@ -92,8 +92,8 @@ def _statement(row: Any, known: Known) -> Statement:
     month = fields.month("spend_month", date(at.year, at.month, 1))
     if month > at.date():
         raise Wrong("contradicts", "spend_month", "lies after the outcome; cost works towards an outcome before it")
-    success, value = fields.yes("success"), fields.money("value", signed=True)
-    if value is not None and value > 0 and not success:
+    success, value = fields.yes("success"), fields.money("value")
+    if value and not success:
         raise Wrong("contradicts", "value", "what failed is worth nothing; leave it out")
     cost, fallback, quality = fields.money("cost"), fields.money("fallback_cost"), fields.share("quality")
     cost_centre, team = fields.owner(known)

@@ -34,7 +34,7 @@ class Run(NamedTuple):
     evidence: str
 
 
-def parse(rows: Iterable[Any], now: datetime, *, first: int = 0) -> tuple[list[Run], list[Refusal]]:
+def parse(rows: Iterable[Any], now: datetime, *, first: int = 1) -> tuple[list[Run], list[Refusal]]:
     """Runs in the order of the rows, and why the other rows are none (allocation.calc.outcomes_fields).
 
     ``features``: own features that the class stands for, a list, or a text with ``|`` between them.

@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-from finops.money import MoneyError, minor_digits
+from finops.currencies import check_currency
+from finops.money import MoneyError
 from finops.periods import Period, PeriodError
 
 EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
@@ -17,11 +18,15 @@ AHEAD = timedelta(minutes=5)
 EVIDENCE = ("measured", "declared", "none")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/#+=-]*")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,12})?")
-_YES, _NO = ("true", "1", "yes"), ("false", "0", "no")
+
+
+def _shown(name: Any) -> str:
+    """A name from outside, as it may be told."""
+    return "".join(char if char.isprintable() else "?" for char in str(name)[:60])
 
 
 class Refusal(NamedTuple):
-    """Why a row was not taken. ``row``: its place in what was sent, from 0; ``detail`` never holds its content."""
+    """Why a row was not taken. ``row``: its place in what was sent, from 1; ``detail`` never holds its content."""
 
     row: int
     reason: str
@@ -53,9 +58,9 @@ class Fields:
             raise Wrong("unknown_shape", "", "a row is an object of fields")
         for name in row:
             if name not in names:
-                raise Wrong("unknown_field", str(name)[:60], f"no such field; possible: {', '.join(names)}")
+                raise Wrong("unknown_field", _shown(name), f"no such field; possible: {', '.join(names)}")
         if twice := getattr(row, "keys_twice", ()):
-            raise Wrong("unknown_shape", str(next(iter(twice)))[:60], "given twice")
+            raise Wrong("unknown_shape", _shown(min(twice)), "given twice")
         self.row = row
 
     def has(self, name: str) -> bool:
@@ -93,14 +98,14 @@ class Fields:
         return text
 
     def yes(self, name: str) -> bool:
-        """true or false."""
+        """true or false, also written out, as a CSV has it."""
         value = self.row.get(name)
         if isinstance(value, bool):
             return value
-        text = str(value).strip().lower() if isinstance(value, (str, int)) else ""
-        if text not in (*_YES, *_NO):
+        text = value.strip().lower() if isinstance(value, str) else ""
+        if text not in ("true", "false"):
             raise Wrong("missing" if not self.has(name) else "bad_choice", name, "true or false")
-        return text in _YES
+        return text == "true"
 
     def number(self, name: str, low: Decimal | None = None, high: Decimal | None = None) -> Decimal | None:
         """A decimal of at most 12 decimals, None where it is not given."""
@@ -127,10 +132,9 @@ class Fields:
             raise Wrong("bad_number", name, "has more than six decimals")
         return found
 
-    def money(self, name: str, *, signed: bool = False) -> Decimal | None:
-        """An amount below a million million."""
-        most = Decimal(10) ** 12 - Decimal(1).scaleb(-12)
-        return self.number(name, -most if signed else Decimal(0), most)
+    def money(self, name: str) -> Decimal | None:
+        """An amount from 0 to below a million million."""
+        return self.number(name, Decimal(0), Decimal(10) ** 12 - Decimal(1).scaleb(-12))
 
     def count(self, name: str, low: int = 0) -> int | None:
         """A whole number."""
@@ -146,7 +150,7 @@ class Fields:
             raise Wrong("bad_currency", name, "has to be given beside an amount")
         if text:
             try:
-                minor_digits(text)
+                check_currency(text)
             except MoneyError:
                 raise Wrong("bad_currency", name, "is no ISO 4217 code such as USD") from None
         return text if needed else ""

@@ -21,19 +21,22 @@ _STEP = Decimal(1).scaleb(-12)
 _FIELDS = ("invoice_id", "usage_key_id", "charge_date", "currency")
 
 
-def stated(months: Iterable[date], period: Period) -> list[Invoiced]:
+def stated(
+    months: Iterable[date], period: Period, *, payers: Payers | None = None, names: Issuers | None = None,
+    category: str = "",
+) -> list[Invoiced]:  # fmt: skip
     """What the invoices in force state of billed months, by place as the books of ``period`` have it; sorted.
 
-    One that states nothing is none.
+    One that states nothing is none. ``category``: of their lines those alone; ``payers``, ``names``: where they are at hand.
 
     Amounts are converted as the charges are: lines of imported bills at the rate of their day, what an invoice by hand states
     at that of the last day of its month, on which its residual is charged (FINOPS_FX); without a rate they stay in their own
     currency.
     """
     invoices = _in_force(sorted(set(months)))
-    lines = _lines(invoices)
+    lines = _lines(invoices, category)
     keys = key_dimensions({line["usage_key_id"] for line in lines if line["usage_key_id"] is not None})
-    names, payers, site = Issuers(), Payers(period), settings.REPORT_CURRENCY
+    names, payers, site = names or Issuers(), payers or Payers(period), settings.REPORT_CURRENCY
     amounts: dict[tuple[Place, date], Decimal] = defaultdict(Decimal)
     numbers: dict[tuple[Place, date], set[str]] = defaultdict(set)
     for line in lines:
@@ -57,8 +60,9 @@ def _in_force(months: Sequence[date]) -> dict[int, Invoice]:
     return {row.pk: row for row in {(row.issuer, row.number): row for row in rows}.values()}
 
 
-def _lines(invoices: Iterable[int]) -> list[dict[str, Any]]:
-    rows = InvoiceLine.objects.filter(invoice__in=list(invoices)).values(*_FIELDS)
+def _lines(invoices: Iterable[int], category: str) -> list[dict[str, Any]]:
+    rows = InvoiceLine.objects.filter(invoice__in=list(invoices))
+    rows = (rows.filter(charge_category=category) if category else rows).values(*_FIELDS)
     return [dict(row) for row in rows.annotate(amount=Sum("amount")).order_by(*_FIELDS)]
 
 

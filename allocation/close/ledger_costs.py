@@ -33,14 +33,16 @@ _FROM = {
 _NO_KEY = dict.fromkeys(("layer", "provider", "host", "source", "billing_account"), "")
 
 
-def costs(period: Period, *, borne: bool = False) -> list[Cost]:
+def costs(
+    period: Period, *, borne: bool = False, payers: Payers | None = None, names: "Issuers | None" = None
+) -> list[Cost]:
     """What charges of the days of a month post, sorted; ``borne``: by cost centre, from the shares of the charges.
 
-    Costs that no issuer bills have an issuer and an account ''.
+    Costs that no issuer bills have an issuer and an account ''. ``payers``, ``names``: where they are at hand.
     """
     rows = _charges(period, borne=borne)
     keys = key_dimensions({row[0] for row in rows if row[0] is not None})
-    names, payers = Issuers(), Payers(period)
+    names, payers = names or Issuers(), payers or Payers(period)
     by_hand = {month: _by_hand(month, names) for month in {row[1] for row in rows}}
     sums: dict[tuple[Any, ...], list[Decimal]] = defaultdict(lambda: [ZERO, ZERO, ZERO])
     stated: dict[tuple[Place, str], Decimal] = defaultdict(Decimal)

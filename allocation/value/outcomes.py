@@ -56,7 +56,7 @@ def known(scope: Scope = EVERYTHING) -> outcomes_fields.Known:
 
 
 @transaction.atomic
-def take(rows: Sequence[Any], *, by: str, first: int = 0) -> Taken:
+def take(rows: Sequence[Any], *, by: str, first: int = 1) -> Taken:
     """Store the outcomes of a batch; rows that are none are refused with their reason, their neighbours are kept.
 
     The same batch again changes nothing. Sent in any order, the statement with the latest ``observed_at`` stands.
@@ -71,7 +71,7 @@ def take(rows: Sequence[Any], *, by: str, first: int = 0) -> Taken:
 
 
 @transaction.atomic
-def take_benchmarks(rows: Sequence[Any], *, by: str, first: int = 0) -> Taken:
+def take_benchmarks(rows: Sequence[Any], *, by: str, first: int = 1) -> Taken:
     """Store benchmark runs; as ``take``, without history: a run is published once, and a correction replaces it."""
     runs, refused = outcomes_benchmarks.parse(rows, timezone.now(), first=first)
     locks.hold(_LOCK)

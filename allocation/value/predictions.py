@@ -99,9 +99,11 @@ def ask(scope: Scope, request: Request, *, by: str, now: datetime, trace: Trace 
 
 def _within(scope: Scope, request: Request) -> Request:
     """A request of those who see some cost centres is of one of theirs: they learn nothing of others."""
-    if scope.everything:
-        return request
     own = _codes(scope)
+    if scope.everything:
+        if request.cost_centre not in {ANY, *own}:
+            raise AskError("cost_centre", "there is no such cost centre")
+        return request
     if request.cost_centre == ANY and len(own) == 1:
         return replace(request, cost_centre=min(own))
     if request.cost_centre not in own:

@@ -112,7 +112,27 @@ def notes(scope: Scope, query: RoiQuery) -> list[str]:
     columns = {"cost_centre": "x_CostCentre", "team": "x_Team", "feature": "x_Feature"}
     filters = {columns[name]: values for name, values in query.filters.items() if name in columns}
     found += unknowns.of_filters(scope, query.span, filters, exact=True)
-    return found + unknowns.of_currency(scope, query.span, query.money)
+    return found + unknowns.of_currency(scope, query.span, query.money) + _restated(scope, query)
+
+
+def _restated(scope: Scope, query: RoiQuery) -> list[str]:
+    """Why the spend of cohorts is not what the ledger has in their months, in words: corrections count where they belong."""
+    span = query.span
+    posted, meant = (
+        Q(**{f"{name}__gte": span.start, f"{name}__lt": span.end}) for name in ("charge_date", "corrects_date")
+    )
+    rows = scope.of(CostDaily.objects.filter(billing_currency=query.money, corrects_date__isnull=False))
+    sums = {
+        "after": Sum("effective_cost", filter=meant & ~posted),
+        "before": Sum("effective_cost", filter=posted & ~meant),
+    }
+    found = rows.aggregate(**sums)
+    after, before = (found[name] or ZERO for name in sums)
+    said = [
+        f"{after:,.2f} {query.money} of corrections posted in other months count here" if after else "",
+        f"{before:,.2f} {query.money} posted in these months for others is left out" if before else "",
+    ]
+    return [f"Spend is as restated: {'; '.join(filter(None, said))}"] if any(said) else []
 
 
 def _codes(scope: Scope) -> frozenset[str]:

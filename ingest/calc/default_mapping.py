@@ -13,7 +13,7 @@ from typing import Any
 from ingest.calc.columns import FieldMapping
 from ingest.calc.mapping import parse_mapping
 
-_PROVIDERS = {
+PROVIDERS = {
     "gpt-": "openai", "chatgpt-": "openai", "o1": "openai", "o3": "openai", "o4": "openai", "text-embedding-": "openai",
     "claude-": "anthropic", "gemini-": "google", "mistral-": "mistral", "codestral-": "mistral", "command-": "cohere",
     "deepseek-": "deepseek", "grok-": "x-ai",
@@ -39,7 +39,7 @@ _COMMON: dict[str, Any] = {
     "time": {"any_of": ["timestamp", "ts", "time", "created_at"], "formats": ["rfc3339", "epoch_s"]},
     "id": [{"any_of": ["request_id", "id"]}],
     "model": {"any_of": ["model", "model_name"]},
-    "provider": {"column": "provider", "by_model_prefix": _PROVIDERS},
+    "provider": {"column": "provider", "by_model_prefix": PROVIDERS},
     "output": _anywhere("output_tokens", "completion_tokens") | {"includes": ["output_reasoning", "output_audio"]},
     "output_reasoning": {
         "any_of": [

@@ -27,13 +27,15 @@ def served(blocker: Any, fill: Callable[[], object]) -> Iterator[str]:
     """
     chromium.require()
     with blocker.unblock():
-        fill()
-        server = LiveServer("127.0.0.1")
         try:
-            yield server.url
+            fill()
+            server = LiveServer("127.0.0.1")
+            try:
+                yield server.url
+            finally:
+                server.stop()
+                end_sessions()
         finally:
-            server.stop()
-            end_sessions()
             empty_ledger()
 
 

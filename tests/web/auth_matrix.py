@@ -91,7 +91,8 @@ MATRIX = Matrix((
     Line(
         """prices prices-csv price-history price-vendors commitments commitments-csv capacity allocation allocation-csv
         allocation-splits allocation-splits-csv tiers-policy tiers-policy-csv tiers-policy-xlsx reconciliation
-        reconciliation-lines reconciliation-csv invoice approvals deliveries forecast-scenarios forecast-scenario
+        reconciliation-lines reconciliation-csv reconciliation-owed-csv invoice
+        approvals deliveries forecast-scenarios forecast-scenario
         forecast-scenario-csv forecast-scenario-xlsx forecast-scenario-json forecast-scenarios-compare
         forecast-scenarios-compare-csv forecast-scenarios-compare-xlsx forecast-commitments forecast-commitments-csv
         forecast-commitments-xlsx""",
@@ -99,7 +100,7 @@ MATRIX = Matrix((
     ),
     Line(
         """api-rules-versions api-allocations-coverage api-tier-policy api-tier-policy-diff api-invoice api-reconciliation
-        api-reconciliations api-approvals api-scenario api-scenario-result api-scenario-json api-scenario-xlsx
+        api-reconciliations api-owed api-approvals api-scenario api-scenario-result api-scenario-json api-scenario-xlsx
         api-scenarios-compare""",
         get=ALL_SEEING,
     ),
@@ -112,6 +113,7 @@ MATRIX = Matrix((
     Line("invoices", get=ALL_SEEING, post=PROPOSERS),
     Line("api-commitments-advice", post=ALL_SEEING),  # a calculation: it changes nothing
     Line("api-rules-preview api-invoice-withdrawal", post=PROPOSERS),
+    Line("allocation-effect", post=PROPOSERS),
     Line("allocation-propose", post=ALL_SEEING),  # refuses with words whoever is neither analyst nor finance
     Line("forecast-scenarios-new forecast-scenario-save forecast-scenario-run", post=PROPOSERS),
     Line("api-adjustments", get=OF_THE_BOOKS, post=FINANCES),
@@ -137,6 +139,8 @@ MATRIX = Matrix((
     Line("source-imported-dismiss source-sync source-switch source-key source-accept data-health-check", post=ADMINS),
     Line("api-source-sync", post=ADMINS),
     Line("connect", get=ADMINS),
+    Line("upload", get=ADMINS, post=ADMINS),
+    Line("upload-mapped", post=ADMINS),
     Line("connect-kind", get=ADMINS, post=ADMINS),
     # Caps on what a query may cost.
     Line("api-query-caps", get=EVERYBODY, post=PROPOSERS),

@@ -97,6 +97,8 @@ def test_the_api_has_the_figures_of_the_report_and_the_page_shows_them(live: Non
     review, own = told["results"][0], found.lines[0].found
     assert Decimal(review["cost"]) == own.cost
     assert Decimal(review["cost_per_task"]["p95"]) == own.cost_per_task.p95
+    assert own.cost_per_outcome is not None
+    assert review["cost_per_outcome"]["estimate"] == f"{own.cost_per_outcome.estimate:.12f}", "money is text"
     assert (review["tasks"], review["calls"], review["resolved"]) == (own.tasks, own.calls, own.resolved)
     assert told["totals"]["tasks"] == sum(row["tasks"] for row in told["results"])
     assert sum(row["tasks"] for row in told["by_calls"]) == told["totals"]["tasks"]

@@ -12,6 +12,7 @@ from ingest.services import Import, ingest_file
 from tests.records import payload, write_lines
 from tests.web.money_pages import BLIND, READERS, client_of, page, row, text
 from web import approving
+from web.formats import MINUS
 
 pytestmark = pytest.mark.usefixtures("ledger")
 PATH = "/allocation/?month=2026-09"
@@ -68,6 +69,25 @@ def test_one_click_proposes_a_rule_that_catches_it_once_another_person_accepts(u
     assert [rule.rule for rule in rulebook.in_force().rules] == ["r1", "r2", "r3", "r4", "s-team-lost"]
     # 14 of 16 calls
     assert "87.5 % of the cost" in text(page(ann, PATH)).replace("\u202f", " ")
+
+
+def test_who_pays_more_is_seen_before_anybody_accepts(usage: None) -> None:
+    ann = client_of("analyst", "ann")
+    ann.post("/allocation/propose?month=2026-09", {"rule": "s-team-lost", "cost_centre": "CC-200"})
+    asked = Approval.objects.get()
+    assert "Who pays more?" in page(ann, PATH)
+    seen = text(ann.post(f"/allocation/effect/{asked.pk}").content.decode())
+    # four calls of 0.100125 go from nobody to CC-200; CC-100 keeps its own
+    assert "2 cost centres pay something else 1 stays as it is" in seen
+    assert "CC-200 $0.00 $0.40 +$0.40" in seen
+    assert f"(unallocated) $0.60 $0.20 {MINUS}$0.40" in seen
+    assert [rule.rule for rule in rulebook.in_force().rules] == ["r1", "r2", "r3", "r4"], "nothing has changed"
+    approving.decide(asked, by="bob", accept=True)
+    refresh()
+    assert ann.post(f"/allocation/effect/{asked.pk}").status_code == 404, "it waits no more"
+    for role in (*BLIND, "admin", "auditor"):
+        assert client_of(role).post(f"/allocation/effect/{asked.pk}").status_code == 403
+    assert "$0.40" in text(page(ann, PATH))
 
 
 @pytest.mark.parametrize(

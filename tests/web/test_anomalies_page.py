@@ -93,9 +93,35 @@ def test_those_below_the_gate_are_listed_apart_and_each_can_be_opened(live: None
     assert client("vera").get(f"{PAGE}?of={Anomaly.objects.get(told=True).pk}").status_code == 404
 
 
+def test_the_largest_by_money_are_drawn_and_all_others_are_links_with_their_count(
+    live: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told or not is the gate's word; here all that are open are told, and two drawn."""
+    quiet = list(Anomaly.objects.filter(told=False, state="open").values_list("pk", flat=True))
+    Anomaly.objects.filter(pk__in=quiet).update(told=True)
+    try:
+        monkeypatch.setattr("web.pages.anomalies.DRAWN", 2)
+        monkeypatch.setattr("web.pages.anomalies.LISTED", 1)
+        markup = shown()
+    finally:
+        Anomaly.objects.filter(pk__in=quiet).update(told=False)
+    ordered = sorted(Anomaly.objects.filter(state="open"), key=lambda row: -abs(row.impact))
+    sizes = {str(row.pk): abs(row.impact) for row in ordered}
+    drawn = re.findall(r'id="anomaly-(\d+)"', markup)
+    assert [sizes[number] for number in drawn] == [abs(row.impact) for row in ordered[:2]]
+    rest = len(ordered) - 2
+    assert f"These are the 2 largest of {len(ordered)} by money; the other {rest} each open by their name." in text(
+        markup
+    )
+    others = markup[markup.index('id="others"') :]
+    assert sizes[re.findall(r'href="\?of=(\d+)"', others)[0]] == abs(ordered[2].impact)
+    assert f"And {rest - 1} more: CSV, XLSX or the API." in text(others).replace(" ,", ",").replace(" .", ".")
+
+
 def test_the_view_is_its_address(live: None) -> None:
     assert "No open anomaly matches" in text(shown(search="?month=2026-07"))
-    assert "all judged" in text(shown(search="?month=2026-99&impact=7&of=x"))
+    assert client().get(f"{PAGE}?month=2026-99").status_code == 400, "what makes no sense is told, not left out"
+    assert "all judged" in text(shown())
     assert "from $1.0k" in text(shown(search="?impact=1000"))
     assert "All spend" in text(shown(search="?month=2026-09&impact=100"))
 

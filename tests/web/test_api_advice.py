@@ -104,12 +104,47 @@ def test_a_spend_commit_is_paid_in_any_case_and_takes_its_discount(live: Forecas
     totals = paths(live).sum(axis=1)
     amount = Decimal(repr(float(np.percentile(totals, 30)))).quantize(Decimal("1"))
     said = ask(kind="spend", discount="0.1", amounts=[f"{amount}", "999999999"])
+    beyond = np.maximum(totals - float(amount) / 0.9, 0)
+    row = said["curve"][1]
+    assert row["size"] == f"{amount}"
+    assert float(row["cost"]) == pytest.approx((float(amount) + beyond).mean(), abs=0.01)
+    assert float(row["spill"]) == pytest.approx(beyond.mean(), abs=0.01), "at list price, as most contracts have it"
+    assert float(row["waste"]) == pytest.approx(np.maximum(float(amount) - totals * 0.9, 0).mean(), abs=0.01)
+    too = ask(kind="spend", discount="0.1", amounts=[f"{amount}"], overage="discounted")
     costs = np.maximum(float(amount), totals * 0.9)
-    assert said["best"]["size"] == f"{amount}"
-    assert float(said["best"]["cost"]) == pytest.approx(costs.mean(), abs=0.01)
-    assert float(said["best"]["waste"]) == pytest.approx((costs - totals * 0.9).mean(), abs=0.01)
+    assert too["best"]["size"] == f"{amount}"
+    assert float(too["best"]["cost"]) == pytest.approx(costs.mean(), abs=0.01)
     assert [row["size"] for row in said["curve"]] == ["0", f"{amount}", "999999999"]
     assert float(said["demand"]["50"]) == pytest.approx(np.percentile(totals, 50))
+
+
+def test_where_no_amount_is_named_the_best_of_all_is_among_those_weighed(live: Forecast) -> None:
+    """The tenth percentile of usage, less a tenth; a wrong discount in either direction is dearer."""
+    said = ask(kind="spend", discount="0.1")
+    best = 0.9 * float(np.sort(paths(live).sum(axis=1))[100])
+    assert float(said["best"]["size"]) == pytest.approx(best, abs=1)
+    assert (said["why"], Decimal(said["saving"]) > 0) == ("", True)
+    assert len({row["regret"] for row in said["curve"]}) == len(said["curve"]), "no two sizes tie"
+
+
+def test_where_nothing_on_offer_is_better_than_on_demand_it_is_said_why_and_what_would_be(live: Forecast) -> None:
+    for body, told in (
+        ({"kind": "spend", "discount": "0.1", "amounts": ["999999999"]}, "the least amount on offer, 999,999,999, buys usage of"),
+        ({"kind": "spend", "discount": "0"}, "a discount of 0 takes nothing off"),
+        ({"kind": "gpu", "price": "3", "on_demand": "3"}, "a unit costs as much as its full use on demand"),
+        ({"kind": "gpu", "price": "1", "on_demand": "2", "least": 10**6}, "not even 1,000,000, the least size, would be"),
+    ):  # fmt: skip
+        said = ask(**body)
+        assert (said["best"]["size"], said["saving"]) == ("0", "0.00")
+        assert told in said["why"]
+        typed = {name: " ".join(value) if isinstance(value, list) else str(value) for name, value in body.items()}
+        assert f"than paying on demand, since {said['why']}." in page(**typed)
+
+
+def test_the_median_of_what_is_left_is_the_forecasts_own_of_the_same_days(live: Forecast) -> None:
+    september = ForecastMonth.objects.get(series__forecast=live, series__level=[], month=date(2026, 9, 1))
+    said = ask(kind="spend", discount="0.1", days=11)  # to the end of September
+    assert Decimal(said["demand"]["50"]) == pytest.approx(september.point - september.actual, abs=Decimal("1e-6"))
 
 
 def test_what_runs_already_comes_first(live: Forecast) -> None:
@@ -142,7 +177,11 @@ def test_history_that_changed_since_is_said(live: Forecast) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "told"),
     [
-        ({"kind": "seats"}, 400, "one of spend, throughput, gpu"), ({"days": 500}, 400, "reaches 42 days, not 500"),
+        ({"kind": "seats"}, 400, "one of spend, throughput, gpu, not"), ({"overage": "free"}, 400, "one of list, discounted"),
+        ({"amounts": ["0"], "discount": "0.1"}, 400, "to commit to nothing is weighed in any case"),
+        ({"kind": "gpu", "price": "1", "on_demand": "2", "least": 4, "most": 3}, 400, "raise most, or lower least"),
+        ({"x_Model": "brand-new"}, 404, "No series of brand-new is forecast: 1 of 1 series are not in it"),
+        ({"days": 500}, 400, "reaches 42 days, not 500"),
         ({"price": "-1", "kind": "gpu", "on_demand": "1"}, 400, "must be at least 0"),
         ({"price": 1.5}, 400, "is a float"), ({"x_Model": "nobody"}, 404, "No series of nobody"),
         ({"kind": "gpu", "price": "1", "on_demand": "0"}, 400, "above 0"), ({"discount": "1"}, 400, "below 1"),

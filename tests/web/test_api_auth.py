@@ -171,6 +171,7 @@ URLS: dict[str, tuple[str, str]] = {
     "api-invoices": ("api where money is proposed", "/api/v1/invoices"),
     "api-invoice": ("by id", "/api/v1/invoices/1"),  # see test_api_invoices
     "api-invoice-withdrawal": ("decision", "/api/v1/invoices/1/withdrawal"),  # no GET; see test_proposals
+    "api-owed": ("api for those who see everything", "/api/v1/owed?month=2026-09"),
     "api-reconciliations": ("api that finance decides", "/api/v1/reconciliations"),
     "api-reconciliation": ("by id", "/api/v1/reconciliations/1"),  # see test_api_reconciliations
     "api-reconciliation-line": ("by id", "/api/v1/reconciliations/1/lines/1"),
@@ -214,6 +215,8 @@ URLS: dict[str, tuple[str, str]] = {
     "source-key": ("page", "/sources/conn/key"),
     "source-accept": ("page", "/sources/conn/accept"),
     "connect": ("page", "/connect/"),
+    "upload": ("page", "/upload/"),
+    "upload-mapped": ("page", "/upload/mapped"),
     "connect-kind": ("page", "/connect/openai/"),
     "data-health": ("page", "/data-health/"),
     "data-health-check": ("page", "/data-health/check"),
@@ -310,6 +313,7 @@ URLS: dict[str, tuple[str, str]] = {
     "allocation": ("page", "/allocation/"),
     "allocation-csv": ("page", "/allocation/rules.csv"),
     "allocation-propose": ("page", "/allocation/propose"),
+    "allocation-effect": ("page", "/allocation/effect/1"),
     "period-journal": ("page", "/periods/2026-09/journal/"),
     "period-journal-csv": ("page", "/periods/2026-09/journal/journal.csv"),
     "period-journal-step": ("page", "/periods/2026-09/journal/step"),
@@ -327,6 +331,7 @@ URLS: dict[str, tuple[str, str]] = {
     "reconciliation-run": ("page", "/reconciliation/run"),
     "reconciliation-lines": ("page", "/reconciliation/lines/"),
     "reconciliation-csv": ("page", "/reconciliation/lines.csv"),
+    "reconciliation-owed-csv": ("page", "/reconciliation/owed.csv"),
     "reconciliation-note": ("page", "/reconciliation/lines/1/note"),
     "invoices": ("page", "/reconciliation/invoices/"),
     "invoice": ("page", "/reconciliation/invoices/1/"),

@@ -54,7 +54,7 @@ def post(step: str, headers: dict[str, str], key: str = "", **body: Any) -> Any:
 
 def test_accruals_say_what_they_are_made_of(ann: dict[str, str]) -> None:
     assert get("accruals", ann).json() == {
-        "month": "2026-09", "version": None, "accruals": [], "true_ups": [], "accuracy": [], "next": None,
+        "month": "2026-09", "version": None, "accruals": [], "true_ups": [], "accuracy": [], "cost_centres": [], "next": None,
     }  # fmt: skip
     close()
     [row] = get("accruals", ann).json()["accruals"]

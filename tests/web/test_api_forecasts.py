@@ -1,6 +1,7 @@
 """GET /api/v1/forecasts: what was stored, at every level, within the caller's scope."""
 
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.db.models import Sum
 from django.test import Client
 
 from forecasting import forecasts
-from forecasting.models import Forecast, ForecastDay
+from forecasting.models import Forecast, ForecastDay, ForecastMonth
 from tests.conftest import empty_ledger
 from tests.forecasting.test_forecasts import made, spent
 from tests.web.ledger import bearer, centre, person
@@ -41,20 +42,43 @@ def analyst(found: Forecast, django_db_blocker: Any) -> Iterator[dict[str, str]]
 
 
 @pytest.mark.parametrize("level", forecasts.levels(forecasts.DIMENSIONS))
-def test_every_level_answers_what_is_stored_and_adds_up(
+def test_every_level_answers_what_is_stored_each_point_inside_its_interval(
     found: Forecast, analyst: dict[str, str], level: tuple[str, ...]
 ) -> None:
     said = ask(analyst, group_by=",".join(level), granularity="day")
     assert (said["forecast"], said["starts_on"], said["horizon"]) == (found.pk, "2026-09-20", 14)
-    points = sum(Decimal(day["point"]) for row in said["results"] for day in row["days"])
-    stored = ForecastDay.objects.filter(series__forecast=found, series__level=[]).aggregate(cost=Sum("point"))["cost"]
-    assert points == stored
+    days = [day for row in said["results"] for day in row["days"]]
+    stored = ForecastDay.objects.filter(series__forecast=found, series__level=list(level))
+    assert sum(Decimal(day["point"]) for day in days) == stored.aggregate(cost=Sum("point"))["cost"]
+    assert all(Decimal(day["low_80"]) <= Decimal(day["point"]) <= Decimal(day["high_80"]) for day in days)
+    assert all(
+        ("95" in row["coverage"]) == (day["low_95"] is not None) for row in said["results"] for day in row["days"]
+    )
+    assert {row["unstated"] for row in said["results"]} == {""}
     assert {tuple(row["key"]) for row in said["results"]} == {level}
     september = [row["months"][0] for row in said["results"]]
     assert sum(Decimal(month["actual"]) for month in september) == Decimal(140) * Decimal(
         "24.7"
     )  # 62 days in: 19 of them
-    assert all(month["low_80"] == month["percentiles"][9] for month in september)
+    for month in september:
+        assert (month["low_80"], month["point"]) == (month["percentiles"][9], month["percentiles"][49])
+        assert Decimal(month["low_80"]) <= Decimal(month["point"]) <= Decimal(month["high_80"])
+
+
+def test_where_the_parts_do_not_add_up_to_the_whole_it_is_said_by_how_much(
+    found: Forecast, analyst: dict[str, str]
+) -> None:
+    whole = ForecastMonth.objects.get(series__forecast=found, series__level=[], month=date(2026, 9, 1))
+    ForecastMonth.objects.filter(pk=whole.pk).update(point=whole.point + 1)
+    try:
+        parts = sum(Decimal(row["months"][0]["point"]) for row in ask(analyst, group_by="x_CostCentre")["results"])
+        told = ask(analyst, group_by="x_CostCentre")["notes"][-1] if whole.point + 1 - parts >= Decimal("0.01") else ""
+        assert told == (
+            f"2026-09: the medians by x_CostCentre add up to {parts:.2f}, that of the whole is {whole.point + 1:.2f}"
+        )
+        assert not any("2026-09: the medians" in note for note in ask(analyst)["notes"])
+    finally:
+        ForecastMonth.objects.filter(pk=whole.pk).update(point=whole.point)
 
 
 def test_the_whole_has_months_alone_unless_days_are_asked_for(analyst: dict[str, str]) -> None:

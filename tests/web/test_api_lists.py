@@ -32,13 +32,14 @@ NEEDED = {
     "/api/v1/queries": {"day": "2026-09-01"}, "/api/v1/usage": {"month": "2026-09", "group_by": "x_CostCentre"},
     **{
         f"/api/v1/{name}": {"month": "2026-09"}
-        for name in ("journal", "allocations", "accruals", "splits", "rate-cards", "budgets", "bridge", "indices",
+        for name in ("journal", "allocations", "accruals", "owed", "splits", "rate-cards", "budgets", "bridge", "indices",
                      "tiers/months", "agents/workflows", "agents/outcomes", "agents/runaways")
     },
 }  # fmt: skip
 # Under which names an answer has its rows, where it is not `results` alone.
 ROWS = {
-    "/api/v1/journal": ("lines",), "/api/v1/accruals": ("accruals", "true_ups", "accuracy"), "/api/v1/splits": ("moved",),
+    "/api/v1/journal": ("lines",), "/api/v1/accruals": ("accruals", "true_ups", "accuracy", "cost_centres"),
+    "/api/v1/splits": ("moved",),
     "/api/v1/rate-cards": ("moved",),
 }  # fmt: skip
 # A row for each issuer, claim of the field, cost centre (feature, team) with its totals, comparison, model tried, workflow,

@@ -70,7 +70,7 @@ def test_a_refused_row_is_told_beside_its_neighbours(analyst: dict[str, str]) ->
     found = post(analyst, "outcomes", "\n".join(lines), content_type="application/x-ndjson").json()
     assert found["stored"] == 2
     assert [(each["row"], each["reason"], each["field"]) for each in found["refused"]] == [
-        (1, "not_json", ""), (2, "unknown_field", "comment"),
+        (2, "not_json", ""), (3, "unknown_field", "comment"),
     ]  # fmt: skip
     assert "Ann" not in json.dumps(found)
 
@@ -86,7 +86,7 @@ def test_a_row_with_nul_is_told_in_its_place_and_its_neighbours_are_kept(
         found = post(analyst, "outcomes", form).json()
         assert found["stored"] + found["duplicate"] == 2
         [refused] = found["refused"]
-        assert (refused["row"], "\x00" in refused["detail"]) == (1, False)
+        assert (refused["row"], any("\x00" in str(told) for told in refused.values())) == (2, False)
     assert Outcome.objects.count() == 2
 
 
@@ -261,7 +261,7 @@ def test_a_comparison_is_asked_declared_and_found(analyst: dict[str, str]) -> No
     assert found["returned"]["estimate"] == pytest.approx(3)
     assert found["arms"]["base"]["rate"]["estimate"] == 0.6
     [other] = get(analyst, "roi/comparisons?dimension=model&base=large&candidate=huge")["results"]
-    assert (other["verdict"], other["difference"]["estimate"]) == ("not_comparable", None)
+    assert (other["verdict"], other["difference"]["estimate"], other["cost"]["low"]) == ("too_few", None, None)
     said = {"dimension": "model", "base": "small", "candidate": "large", "margin": "0.05"}
     assert post(analyst, "roi/comparisons", said).json()["margin"] == "0.05"
     assert get(analyst, "roi/comparisons")["results"][0]["margin"] == "0.05"
@@ -269,6 +269,48 @@ def test_a_comparison_is_asked_declared_and_found(analyst: dict[str, str]) -> No
     assert post(analyst, "roi/comparisons", said | {"dimension": "colour"}).status_code == 400
     assert Client().get("/api/v1/roi/comparisons?dimension=colour", **analyst).status_code == 400
     assert Client().get("/api/v1/roi/comparisons?value=x", **analyst).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "wrong"),
+    [
+        ("dimension=model&base=small&candidate=small", "candidate: is the base"),
+        ("dimension=model&candidate=b", "base: has to be"),
+        ("base=a&candidate=b", "dimension: has to be"), ("setting=benchmark", "dimension: has to be"),
+        ("dimension=model&base=a&candidate=b&setting=zzz", "setting: one of production, benchmark"),
+        ("currency=XXX", "currency: 'XXX' is not an ISO 4217"),
+    ],
+)  # fmt: skip
+def test_a_comparison_that_is_none_is_refused_by_name(analyst: dict[str, str], query: str, wrong: str) -> None:
+    answer = Client().get(f"/api/v1/roi/comparisons?{query}", **analyst)
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith(wrong)
+
+
+@pytest.mark.parametrize(
+    ("said", "field", "reason"),
+    [
+        ({"success": "yes"}, "success", "bad_choice"), ({"success": 1}, "success", "bad_choice"),
+        ({"success": "1"}, "success", "bad_choice"), ({"value": "-1", "currency": "USD"}, "value", "negative"),
+        ({"value": 1e20, "currency": "USD"}, "value", "bad_number"), ({"value": True, "currency": "USD"}, "value", "bad_number"),
+        ({"value": "5", "currency": "XXX"}, "currency", "bad_currency"), ({"x\ud800": "a"}, "x?", "unknown_field"),
+        ({"feature": "a\ud800"}, "feature", "bad_text"),
+    ],
+)  # fmt: skip
+def test_a_row_of_a_wrong_kind_is_refused_and_its_neighbours_are_kept(
+    analyst: dict[str, str], said: dict[str, Any], field: str, reason: str
+) -> None:
+    good, bad = ROW | {"id": "a", "success": "TRUE", "value": 0.25, "currency": "USD"}, ROW | {"id": "b"} | said
+    found = post(analyst, "outcomes", json.dumps([good, bad])).json()
+    assert (found["stored"], [tuple(each[name] for name in ("row", "field", "reason")) for each in found["refused"]]) == (
+        1, [(2, field, reason)],
+    )  # fmt: skip
+    assert Outcome.objects.get().value == Decimal("0.25")
+
+
+def test_a_benefit_is_of_a_currency_that_there_is(analyst: dict[str, str]) -> None:
+    answer = post(analyst, "benefits", BENEFIT | {"unit": "XXX"})
+    assert (answer.status_code, "unit: is no ISO 4217" in answer.json()["detail"]) == (400, True)
 
 
 def test_effort_is_advised(analyst: dict[str, str]) -> None:

@@ -74,7 +74,20 @@ def test_analyst_and_finance_propose_and_admin_and_auditor_read(role: str, reads
     version = TierPolicy.objects.get(live=True).version
     ask(client, PATH, reads)
     ask(client, f"{PATH}/{version}", reads)
-    ask(client, PATH, proposes, {"entries": changed()})
+    asked = ask(client, PATH, proposes, {"entries": changed()})
+    if proposes == 403:
+        assert asked["detail"] == "Proposing this needs the role analyst or finance."
+    if reads == 403:
+        assert ask(client, PATH, 403)["detail"] == "This needs the role analyst, finance, admin or auditor."
+
+
+def test_days_of_a_comparison_stand_in_their_order() -> None:
+    analyst, version = of("ann", "analyst"), TierPolicy.objects.get(live=True).version
+    path = f"{PATH}/{version}/diff"
+    assert ask(analyst, f"{path}?start=2026-09-01&end=2026-09-02", 200)["results"] == []
+    for end in ("2026-09-01", "2026-08-01"):
+        assert ask(analyst, f"{path}?start=2026-09-01&end={end}", 400)["detail"].startswith("end: ")
+    assert ask(analyst, f"{path}?end=", 400)["detail"].startswith("end: ")
 
 
 @pytest.mark.parametrize(

@@ -63,9 +63,17 @@ def test_a_scenario_is_saved_run_and_read_back_to_the_cent() -> None:
     assert get("fin", "")["results"][-1]["run"] == row.pk or "ours" in [
         one["name"] for one in get("fin", "")["results"]
     ]
-    again = post("fin", "/ours/runs", FEW)
-    assert again["run"] == ran["run"]
     assert [one["run"] for one in get("aud", "/ours/runs")["results"]] == [row.pk]
+
+
+def test_a_run_that_is_stored_is_answered_as_such_with_the_same_bytes_also_after_later_ones() -> None:
+    first, later = (post("ann", "/base/runs", {**FEW, "seed": seed}) for seed in (1, 2))
+    again = post("fin", "/base/runs", {**FEW, "seed": 1}, 200)
+    assert again == first
+    assert (again["run"], again["seed"]) != (later["run"], later["seed"])
+    file = client("aud").get(f"{BASE}/base/result.json", {"run": again["run"]})
+    assert hashlib.sha256(file.content).hexdigest() == again["sha256"]
+    assert ScenarioRun.objects.count() == 2
 
 
 def test_the_file_is_the_bytes_whose_hash_is_stored_and_the_workbook_has_the_same_figures() -> None:

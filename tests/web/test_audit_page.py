@@ -180,7 +180,7 @@ def test_pages_go_on_and_keep_their_filters(django_assert_max_num_queries: Any) 
 @pytest.mark.parametrize(
     ("query", "wrong"),
     [
-        ("from=zz", "from: no such filter; known are actor, action, subject, request, start, end"),
+        ("from=zz", "from: no such parameter; possible: actor, action, subject, request, start, end, before"),
         ("start=zz", "start: a day is written YYYY-MM-DD"),
         ("start=2026-09-30&end=2026-09-01", "end: the last day, 2026-09-01, lies before the first, 2026-09-30"),
     ],

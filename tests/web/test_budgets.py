@@ -2,6 +2,8 @@
 
 import io
 import json
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.test import Client
 
+from allocation.models import Accrual, AccrualRun
 from finops.models import Approval
 from finops.periods import Period
 from forecasting import selectors
@@ -46,8 +49,6 @@ def put_in_force() -> None:
 
 
 def test_csv_and_excel_are_read_alike() -> None:
-    from datetime import date
-
     semicolons = "\ufeffcost_centre;month;amount\nCC-100;2026-09;1234.5\n".encode()
     book = workbook(("cost_centre", "month", "amount"), ("CC-100", date(2026, 9, 1), 1234.5), (None, None, None))
     assert budget_files.rows_of("a.csv", semicolons) == budget_files.rows_of("a.xlsx", book)
@@ -134,6 +135,7 @@ def test_the_api_proposes_and_shows() -> None:
     load(Usage("40", "CC-100"))
     found = Client().get("/api/v1/budgets?month=2026-09", **finance).json()
     assert found["versions"][0]["kind"] == "reforecast"
+    assert (found["year_from"], found["compared_from"]) == ("2026-01-01", "2026-09-01")
     assert found["results"][1] == {
         "x_CostCentre": "CC-100", "BillingCurrency": "USD", "Budget": "100.250000000000", "Actual": "40.000000000000",
         "Accrual": None, "Variance": "60.250000000000", "YtdBudget": "100.250000000000", "YtdActual": "40.000000000000",
@@ -188,7 +190,7 @@ def test_the_page_takes_a_file_and_shows_what_is_over() -> None:
     put_in_force()
     load(Usage("140", "CC-100"))
     markup = page(client, "/budgets/?month=2026-09")
-    assert row(markup, "CC-100") == "CC-100 Search $100.00 $140.00 \u2212$40.00 $900.00 $140.00 +$760.00"
+    assert row(markup, "CC-100") == "CC-100 Search $100.00 $140.00 \u2212$40.00 $100.00 $140.00 \u2212$40.00"
     assert "AI 2026 v1 original" in text(markup)
     csv = client.get("/budgets/budgets.csv?month=2026-09").content.decode()
     assert "CC-200,'=Evil,USD,50" in csv
@@ -204,3 +206,23 @@ def test_the_form_proposes_one_cost_centre_and_says_what_is_wrong() -> None:
     assert answer.status_code == 422
     assert "row 1, column annual: &#x27;lots&#x27; is no number" in answer.content.decode()
     assert BudgetVersion.objects.count() == 1
+
+
+def test_the_page_says_which_months_the_year_to_date_leaves_out_and_what_invoices_may_add() -> None:
+    posted(
+        bearer(person("f", "finance"), "write"),
+        body(*({"cost_centre": "CC-100", "month": f"2026-{n:02}", "amount": "50"} for n in range(1, 13))),
+    )
+    put_in_force()
+    load(Usage("40", "CC-100"))
+    run = AccrualRun.objects.create(month=SEPTEMBER.start, version=1, content_hash="x", made_by="ann")
+    Accrual.objects.create(run=run, issuer="openai", currency="USD", billed_month=SEPTEMBER.start, invoice_id="PROV", cost=40,
+                           computed=40, share=Decimal("0.1"), estimate=4, amount=44, reversed=0)  # fmt: skip
+    shown = text(page(client_of("finance"), "/budgets/?month=2026-09"))
+    assert "compared since 1 Sep 2026" in shown
+    assert "knows no cost from 1 Jan 2026 to 31 Aug 2026" in shown
+    assert "Invoices may add" in shown
+    assert "The whole with what nobody owns $50.00 $40.00 $4.00 +$6.00 $50.00 $40.00 +$6.00" in shown
+    assert " Accrual " not in shown
+    load(Usage("1", "CC-100", day=date(2026, 1, 3)))
+    assert "compared since" not in text(page(client_of("analyst"), "/budgets/?month=2026-09"))

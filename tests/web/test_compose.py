@@ -48,6 +48,52 @@ def test_the_example_names_every_variable_of_the_file() -> None:
     assert used == named
 
 
+def settings_of_the_readme() -> set[str]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[A-Z].*?) \|", text.split("\n## Settings\n")[1].split("\n## ")[0], re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+
+
+def test_every_variable_of_the_readme_reaches_the_containers_and_is_in_the_example(project: dict[str, Any]) -> None:
+    told, services = settings_of_the_readme(), project["services"]
+    assert len(told) > 40
+    by_image = set(re.findall(r"(FINOPS_\w+)=", (ROOT / "Dockerfile").read_text(encoding="utf-8")))
+    assert by_image == {"FINOPS_BOOTSTRAP", "FINOPS_DATA_DIR"}
+    for name in APP:
+        owner = set() if name == "setup" else {"FINOPS_OWNER_URL"}
+        never = {"FINOPS_DEBUG", "FINOPS_VENV"}  # a developer's
+        assert set(services[name]["environment"]) == told - by_image - never - owner, name
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    named = set(re.findall(r"^(\w+)=", example, re.MULTILINE))
+    assert named - {"DB_PASSWORD", "WEB_PORT"} == told - by_image - {"FINOPS_DEBUG", "FINOPS_VENV"}
+
+
+def test_the_example_s_values_are_the_defaults_and_what_is_set_reaches_the_site(project: dict[str, Any]) -> None:
+    example = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
+    found = project["services"]["setup"]["environment"]
+    for name, value in example.items():
+        if value and name != "WEB_PORT":
+            assert found[name] == value.strip("'"), name
+    given = {name: f"{name}-is-set" for name in example if name != "WEB_PORT"}
+    done = compose("config", "--format", "json", **given)
+    assert done.returncode == 0, done.stderr
+    reached = json.loads(done.stdout)["services"]["setup"]["environment"]
+    assert reached == {name: value for name, value in given.items() if name != "DB_PASSWORD"}
+
+
+def test_the_site_starts_with_the_values_of_the_example_and_with_all_of_single_sign_on(project: dict[str, Any]) -> None:
+    sso = {"FINOPS_OIDC_ISSUER": "https://id.example.com", "FINOPS_OIDC_CLIENT_ID": "ledger",
+           "FINOPS_OIDC_ROLES": "{ledger-finance: finance}"}  # fmt: skip
+    code = "from django.conf import settings as s; print(s.OIDC and s.OIDC.label, s.API_RATE, s.PROXIES, s.FX)"
+    for more, told in (({}, "None"), (sso, "single sign-on")):
+        given = {**project["services"]["setup"]["environment"], **more, "DJANGO_SETTINGS_MODULE": "finops.settings"}
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env={"PATH": "/usr/bin:/bin", **given}, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert done.stdout.strip() == f"{told} 1200/min 0 transaction", done.stderr
+
+
 def test_everything_waits_for_what_it_needs(project: dict[str, Any]) -> None:
     services = project["services"]
     assert set(services) == {*APP, "db", "broker"}

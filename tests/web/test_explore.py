@@ -162,12 +162,19 @@ def test_names_from_outside_are_text_and_links_keep_the_view() -> None:
 
 
 @pytest.mark.parametrize(
-    "search",
-    ["?by=,,&span=99&compare=2026-13&effect=nothing&drill=x&granularity=year", "?month=", "?%00"],
+    ("search", "status"),
+    [
+        ("?by=,,", 400),
+        ("?span=99", 400),
+        ("?compare=2026-13", 400),
+        ("?effect=nothing", 400),
+        ("?month=", 200),
+        ("?%00", 400),
+    ],
 )
-def test_what_makes_no_sense_in_the_address_is_left_out(search: str) -> None:
+def test_what_makes_no_sense_in_the_address_is_refused(search: str, status: int) -> None:
     two_months()
-    assert client_of("analyst").get(f"/explore/{search}").status_code == 200
+    assert client_of("analyst").get(f"/explore/{search}").status_code == status
 
 
 PAGES = (
@@ -199,15 +206,15 @@ def test_what_a_filter_names_and_nothing_has_is_told_beside_the_zero() -> None:
     centre("CC-1")
     CostCentre.objects.filter(code__in=["CC-100", "CC-200"]).update(parent=CostCentre.objects.get(code="CC-1"))
     client = client_of("analyst")
-    search = "month=2026-09&model=gpt-9&cost_centre=CC-1&tier=simple&currency=XXX"
+    search = "month=2026-09&model=gpt-9&cost_centre=CC-1&tier=simple&currency=NOK"
     asked = (
-        "month=2026-09&filter[x_Model]=gpt-9,gpt-5*&filter[x_CostCentre]=CC-1&filter[x_QueryTier]=simple&currency=XXX"
+        "month=2026-09&filter[x_Model]=gpt-9,gpt-5*&filter[x_CostCentre]=CC-1&filter[x_QueryTier]=simple&currency=NOK"
     )
     notes = [
         "no usage has x_Model 'gpt-9' in 2026-09",
         "no usage has x_CostCentre 'CC-1' in 2026-09 itself; a filter takes no cost centres below it, which are "
         "CC-100, CC-200: name those",
-        "nothing is billed in XXX in 2026-09; there is cost in USD",
+        "nothing is billed in NOK in 2026-09; there is cost in USD",
     ]
     for path in ("bridge", "tiers", "tiers/ledger", "agents/workflows", "indices", "tiers/months"):
         told = [each for each in asked.split("&") if path != "agents/workflows" or "x_Model" not in each]

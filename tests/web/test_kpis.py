@@ -6,9 +6,11 @@ import random
 import re
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.template import Context, Template
 from django.test import Client
 from django.urls import reverse
 from openpyxl import load_workbook
@@ -17,7 +19,8 @@ from finops.periods import Period
 from tests.web.kpi_sql import ELSEWHERE, SQL, measured
 from tests.web.ledger import Usage, bearer, load, person
 from tests.web.money_pages import client_of, page, row, text
-from web import kpis
+from tests.web.test_overview import ask
+from web import kpi_labels, kpis
 
 pytestmark = pytest.mark.django_db
 CLASSES = ("input_uncached", "cache_read", "output_visible", "output_reasoning")
@@ -139,3 +142,50 @@ def test_figures_of_two_months_add_up_by_their_sums() -> None:
     both = measured(str(Period.month("2026-08").start), str(Period.month("2026-09").end))
     assert sum(Decimal(month["cost_per_query"]["denominator"]) for month in months) == both["queries"]
     assert sum(Decimal(month["cost_per_query"]["numerator"]) for month in months) == both["query_cost"]
+
+
+_LABEL = re.compile(r"<(?:dt|th)\b[^>]*>([^<{]+)")
+
+
+def test_no_template_shows_a_key_figure_without_its_definition() -> None:
+    """A label of a card or a column that the registry knows is written by the tag kpi, which takes the words from there."""
+    bare, tagged = [], set()
+    for path in sorted(Path("web/templates").rglob("*.html")):
+        if path.name == "kpis.html" or path.parent.name in ("mail", "paper"):
+            continue
+        source = path.read_text(encoding="utf-8")
+        bare += [f"{path.name}: {label.strip()}" for label in _LABEL.findall(source) if kpi_labels.code_of(label)]
+        tagged |= set(re.findall(r'{% kpi "([^"]+)"', source))
+    assert bare == [], 'write them {% kpi "Label" %}'
+    assert len(tagged) >= 10
+    assert {label.lower() for label in tagged} <= {
+        *kpi_labels.LABELS,
+        *(kpi.name.lower() for kpi in kpis.registry().kpis),
+    }
+
+
+def test_labels_name_figures_that_there_are() -> None:
+    codes = {kpi.code for kpi in kpis.registry().kpis}
+    assert set(kpi_labels.LABELS.values()) <= codes
+    assert kpi_labels.code_of(" Cost  per Query ") == "cost_per_query"
+    assert kpi_labels.code_of("Cost per banana") is None
+
+
+def test_a_definition_is_reached_by_hover_focus_and_click_and_leads_to_its_row() -> None:
+    load(Usage("8", "CC-100"), Usage("2", None))
+    client = client_of("finance")
+    markup = page(client, "/tiers/?month=2026-09")
+    (tip,) = set(
+        re.findall(
+            r'<a class="defined" data-kpi="cost_per_query" href="([^"]+)" title="([^"]+)">Cost per query', markup
+        )
+    )
+    assert tip[0] == "/kpis/#cost_per_query"
+    assert "What one answer costs on average" in tip[1]
+    assert "query_cost / queries" in tip[1]
+    assert 'id="cost_per_query"' in page(client, "/kpis/")
+    overview = str(ask(client, "?month=2026-09").json())
+    for code in ("cost_per_query", "allocation_coverage", "unpriced_share", "unexplained_share"):
+        assert f"'data-kpi': '{code}'" in overview
+    with pytest.raises(KeyError):
+        Template('{% load ledger %}{% kpi "Cost per banana" %}').render(Context())

@@ -52,7 +52,7 @@ FILES = {"csv": "text/csv", "xlsx": XLSX}
 
 @pytest.mark.django_db
 def test_every_example_of_a_parameter_is_answered_by_itself() -> None:
-    load(Usage("1", feature="code-agent"))
+    load(Usage("1", feature="example-code-agent"))
     headers, asked = bearer(person("reader", "finance")), 0
     for path, operations in yaml.safe_load(DOCUMENT.read_text())["paths"].items():
         for parameter in operations.get("get", {}).get("parameters", ()):
@@ -73,12 +73,19 @@ def test_every_operation_is_documented() -> None:
             assert operation["summary"], (path, method)
             assert operation["description"], (path, method)
             assert {} not in operation["security"], "no operation is open to everybody"
-            assert {"400", "401", "403"} <= set(operation["responses"])
+            assert {"400", "401", "403", "429"} <= set(operation["responses"])
+            shared = document["components"]["responses"]
+            operation["responses"] = {
+                code: shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
+                for code, answer in operation["responses"].items()
+            }
             assert {"200", "201", "202"} & set(operation["responses"])
             for code, answer in operation["responses"].items():
                 told = FILES.get(path.rpartition(".")[2], "application/json")
                 media = told if code in ("200", "201", "202") else "application/problem+json"
                 assert list(answer["content"]) == [media], (path, code)
+            refused = operation["responses"]["429"]
+            assert refused["headers"]["Retry-After"]["schema"] == {"type": "integer", "minimum": 1}, (path, method)
     names = {parameter["name"] for parameter in document["paths"]["/api/v1/costs"]["get"]["parameters"]}
     assert {f"filter[{name}]" for name in FILTERS} <= names
 

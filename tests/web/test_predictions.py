@@ -89,6 +89,13 @@ def test_a_token_that_reads_asks_nothing_and_an_owner_asks_of_own_queries(ann: d
     assert (refused.status_code, "is not yours" in refused.content.decode()) == (400, True)
 
 
+def test_a_cost_centre_that_does_not_exist_is_refused(ann: dict[str, str]) -> None:
+    learnt()
+    refused = post(ann, CHAT | {"cost_centre": "CC-NOPE"})
+    assert (refused.status_code, refused.json()["detail"]) == (400, "cost_centre: there is no such cost centre")
+    assert post(ann, CHAT | {"cost_centre": "CC-100"}).status_code == 200
+
+
 def test_a_prediction_with_its_trace_is_kept_once_under_one_key(ann: dict[str, str]) -> None:
     learnt()
     body = CHAT | {"trace": "t1", "trace_source": "litellm", "trace_account": "gw"}

@@ -215,10 +215,10 @@ def test_a_request_is_noted_by_name_and_number_and_never_with_its_query(caplog: 
     user = person("ann", "finance")
     client = Client()
     client.force_login(user)
-    client.get("/account/?token=hidden", HTTP_X_REQUEST_ID="abc-1")
+    client.get("/prices/?q=hidden", HTTP_X_REQUEST_ID="abc-1")
     [record] = [each for each in caplog.records if each.name == "finops.requests"]
     told = record.told  # type: ignore[attr-defined]
-    assert (told["method"], told["view"], told["status"], told["user"]) == ("GET", "account", 200, user.pk)
+    assert (told["method"], told["view"], told["status"], told["user"]) == ("GET", "prices", 200, user.pk)
     assert "hidden" not in redaction.JsonLines().format(record)
 
 

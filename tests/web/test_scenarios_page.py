@@ -102,6 +102,25 @@ def test_the_list_has_presets_and_shared_ones_and_runs_by_a_button() -> None:
     assert formats.money_short(Decimal(total[2]["quantiles"][2]), "USD") in page("aud")
 
 
+def test_running_an_earlier_seed_again_shows_that_run_and_not_the_later_one() -> None:
+    ann = client("ann")
+    told = [ann.post(f"{BASE}base/run", {"seed": seed}, follow=True) for seed in ("7", "8", "7")]
+    first, later, again = (each.content.decode() for each in told)
+    assert [each.redirect_chain[-1][0] for each in told][:2] == [f"{BASE}base/"] * 2
+    assert told[2].redirect_chain[-1][0] == f"{BASE}base/?run={ScenarioRun.objects.get(seed=7).pk}"
+    assert "with seed 7 was run." in first
+    assert "with seed 8 was run." in later
+    assert "with seed 7 was run so already, on" in again
+    assert "draws, seed 7;" in again
+    assert "A later one is stored" in again
+    for kind in ("csv", "xlsx", "json"):
+        assert f"?run={ScenarioRun.objects.get(seed=7).pk}" in again.split(f">{kind.upper()}</a>")[0][-90:], kind
+    assert "seed 8;" in page("aud", "base/"), "the newest where no run is named"
+    wrong = ann.post(f"{BASE}base/run", {"seed": "x"}, follow=True).content.decode()
+    assert "Nothing was run: seed: must be a whole number such as 7, not &#x27;x&#x27;." in wrong
+    assert ScenarioRun.objects.count() == 2
+
+
 def test_what_is_typed_makes_a_new_version_and_leaves_the_rest_as_the_register_says() -> None:
     ran()
     typed = {
@@ -182,6 +201,9 @@ def test_scenarios_are_compared_as_the_api_does() -> None:
     assert client("aud").get(f"{BASE}compare.xlsx{asked}").status_code == 200
     assert "Choose two to 4 scenarios" in page("aud", "compare/")
     assert "name 2 to 4 of them" in page("aud", "compare/?scenario=base", 422)
+    assert "There is no scenario nowhere; there are base" in page("aud", "compare/?scenario=base&scenario=nowhere", 422)
+    for kind in ("csv", "xlsx"):
+        assert "name 2 to 4 of them, each once" in page("aud", f"compare.{kind}?scenario=base", 400)
 
 
 def test_who_sees_all_cost_reads_and_only_analyst_and_finance_change() -> None:

@@ -284,3 +284,43 @@ def test_an_alert_of_somebody_else_is_not_found(tmp_path: Path) -> None:
     assert client.post(f"/budgets/alerts/{other.pk}/acknowledge").status_code == 404
     with pytest.raises(Alert.DoesNotExist):
         watch_alerts.acknowledge(Scope(), other.pk, by="x", now=NOW)
+
+
+def test_an_answer_that_is_given_anew_loses_none_of_the_former_ones(tmp_path: Path) -> None:
+    looped(tmp_path)
+    ann, bob = client_of("finance", "ann"), client_of("finance", "bob")
+    burn = Alert.objects.get(label="CC-100")
+    for client, note in ((ann, "stopped the loop"), (bob, "asked for more budget")):
+        client.post(f"/budgets/alerts/{burn.pk}/acknowledge", {"note": note})
+    shown = text(page(ann, "/budgets/alerts/"))
+    assert "bob has it since" in shown
+    assert "“asked for more budget”" in shown
+    assert "1 former answer ann" in shown
+    assert "“stopped the loop”" in shown
+    (told,) = [each for each in ann.get("/api/v1/alerts").json()["results"] if each["id"] == burn.pk]
+    assert [(each["by"], each["note"]) for each in told["acknowledgements"]] == [
+        ("bob", "asked for more budget"), ("ann", "stopped the loop"),
+    ]  # fmt: skip
+    assert told["note"] == "asked for more budget"
+    Alert.objects.filter(pk=burn.pk).update(acknowledged_by="", acknowledged_at=None)  # it grew more severe
+    shown = text(page(ann, "/budgets/alerts/"))
+    assert "2 former answers bob" in shown
+    viewer = client_of("viewer").get("/api/v1/alerts").json()["results"]
+    assert {each["x_CostCentre"] for each in viewer} == {"CC-100"}
+
+
+def test_what_of_the_close_is_at_proxy_prices_is_told_and_the_forecast_page_named() -> None:
+    owned()
+    budgeted(("CC-100", "225"))
+    forecast("CC-100", "5", spread="1", actual="90")
+    load(
+        Usage("90", "CC-100", day=NOW.date() - timedelta(days=1)),
+        Usage(None, "CC-100", feature="x", estimate="12", day=NOW.date() - timedelta(days=1)),
+    )
+    one = next(s for s in watch_selectors.states(EVERYTHING, NOW) if s.running.subject.code == "CC-100")
+    close = one.standing.close
+    assert close is not None
+    assert (one.unpriced, close.middle) == (12, 90 + 12 + 11 * 5)
+    markup = page(client_of("finance"), "/budgets/watch/")
+    assert 'title="$145.00 of the forecast and $12.00 at proxy prices">$157.00' in markup
+    assert "tells the same median of priced cost alone" in text(markup)

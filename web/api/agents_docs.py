@@ -12,7 +12,7 @@ from web import workflow_rows
 from web.api.bridge_docs import NOTES
 from web.api.cost_docs import PARAMETERS
 from web.api.outcomes_docs import number, text
-from web.api.page_docs import LIMIT_AND_CURSOR
+from web.api.page_docs import A_MONTH, LIMIT_AND_CURSOR
 
 _NAMES = ("month", "start", "end", "currency")
 _FILTERS = [f"filter[{name}]" for name in FILTERS]
@@ -61,7 +61,7 @@ _FIGURES: dict[str, Any] = {
     "cost_per_task": _quantiles("CostPerTask", lambda: number(null=True)),
     "cost_per_outcome": inline_serializer(
         "CostPerOutcome",
-        {each: serializers.FloatField(allow_null=True) for each in ("estimate", "low", "high")},
+        {each: number(null=True) for each in ("estimate", "low", "high")},
         allow_null=True,
         help_text="Cost of all tasks with an outcome per success, with its 95 % interval.",
     ),
@@ -89,8 +89,8 @@ WORKFLOWS = inline_serializer(
     },
 )  # fmt: skip
 WORKFLOW_EXAMPLES = [
-    OpenApiExample("A month", parameter_only=("month", "query"), value="2026-09"),
-    OpenApiExample("One use case", parameter_only=("filter[x_Feature]", "query"), value="code-agent"),
+    A_MONTH,
+    OpenApiExample("One use case", parameter_only=("filter[x_Feature]", "query"), value="example-code-agent"),
 ]
 _OUTCOME: dict[str, Any] = {
     "x_Feature": text(), **{name: _count() for name in workflow_rows.OUTCOME_COUNTS},

@@ -65,7 +65,7 @@ class AlertsView(Resource):
             if said[name] not in ("", *possible):
                 raise ValidationError({name: f"one of {', '.join(possible)}"})
         rows = watch_alerts.listed(scope_of(request.user), **said)
-        return listed(request, rows, watch_rows.alert)
+        return listed(request, rows, _described)
 
 
 class AcknowledgeView(Resource):
@@ -91,7 +91,7 @@ class AcknowledgeView(Resource):
             raise NotFound("There is no such alert.") from None
         except AlertProblem as wrong:
             raise Conflict(f"{wrong}.") from None
-        return Response(watch_rows.alert(row))
+        return Response(_described([row])[0])
 
 
 class SilencesView(Resource):
@@ -106,7 +106,9 @@ class SilencesView(Resource):
     def get(self, request: Request) -> Response:
         """The newest first, ended ones too."""
         cursors.known_only(request, ("limit", "cursor"))
-        return listed(request, watch_alerts.silences(scope_of(request.user)), watch_rows.silence)
+        return listed(
+            request, watch_alerts.silences(scope_of(request.user)), lambda rows: list(map(watch_rows.silence, rows))
+        )
 
     @extend_schema(
         operation_id="silences_create", tags=["alerts"], summary="Silence a subject for a while", parameters=[PARAMETER],
@@ -151,13 +153,19 @@ class SilenceView(Resource):
 
 
 def listed(request: Request, rows: Any, described: Any) -> Response:
-    """A page of rows, the newest first."""
+    """A page of rows, the newest first. ``described``: rows as JSON."""
     limit, before = cursors.limit_of(request), before_of(cursors.place_of(request, [int]))
     rows = rows.order_by("-pk")
     found = list((rows if before is None else rows.filter(pk__lt=before))[: limit + 1])
     cursor = cursors.written(request, [found[limit - 1].pk]) if len(found) > limit else None
-    body = {"results": [described(one) for one in found[:limit]], "next": cursor}
+    body = {"results": described(found[:limit]), "next": cursor}
     return Response(body, headers=cursors.link(request, cursor))
+
+
+def _described(rows: list[Alert]) -> list[dict[str, Any]]:
+    """Alerts with all their answers."""
+    answers = watch_alerts.answers(rows)
+    return [watch_rows.alert(one, answers.get(one.pk, ())) for one in rows]
 
 
 def given_in(shape: Any, request: Request) -> dict[str, Any]:

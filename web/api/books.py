@@ -1,6 +1,6 @@
-"""/api/v1/accruals, journal, proof: the books of a month, and the steps that a journal takes."""
+"""/api/v1/journal, proof: the books of a month, and the steps that a journal takes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpResponse
@@ -11,8 +11,8 @@ from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from allocation.close import accruals, journal, proof
-from allocation.close.accruals import AccrualError, Accuracy
+from allocation.close import journal, proof
+from allocation.close.accruals import AccrualError
 from allocation.close.journal import JournalError
 from allocation.models import JournalEntry
 from allocation.scope import EVERYTHING
@@ -20,14 +20,11 @@ from finops.approvals import SelfApproval
 from finops.periods import Period, PeriodError
 from web.api import cursors
 from web.api.books_docs import (
-    ACCRUAL,
-    ACCURACY,
     ENTRY,
     LINE,
     MONTH,
     PROOF,
     SUSPENSE,
-    TRUE_UP,
     Export,
     Numbered,
     OfMonth,
@@ -47,53 +44,6 @@ class AnyAccept(ByAcceptAlone):
 
     def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:  # noqa: ARG002
         return renderers[0], renderers[0].media_type
-
-
-class AccrualsView(Resource):
-    """Accruals."""
-
-    permission_classes = [KeepsBooks]
-
-    @extend_schema(
-        operation_id="accruals_list", tags=["books"], summary="Accruals, true-ups and how accurate accruals were",
-        parameters=[MONTH, *LIMIT_AND_CURSOR],
-        responses={
-            200: inline_serializer(
-                "Accruals",
-                {
-                    "month": serializers.CharField(), "version": serializers.IntegerField(allow_null=True),
-                    "accruals": inline_serializer("AccrualRow", {**ACCRUAL}, many=True),
-                    "true_ups": inline_serializer("TrueUpRow", {**TRUE_UP}, many=True),
-                    "accuracy": inline_serializer("AccrualAccuracy", {**ACCURACY}, many=True),
-                    "next": serializers.CharField(
-                        allow_null=True, help_text="The next page's `cursor`: accruals come first, then true-ups, accuracy last."
-                    ),
-                },
-            ),
-            **answers(400, 401, 403),
-        },
-    )  # fmt: skip
-    def get(self, request: Request) -> Response:
-        """Of the run in force; version null: the month was not accrued yet."""
-        cursors.known_only(request, ("month", "limit", "cursor"))
-        period = _month(request)
-        run = accruals.in_force(period)
-        lists = {
-            "accruals": [
-                _place(row) | {"InvoiceId": row.invoice_id, "x_Provenance": row.provenance}
-                | _money(row, ("cost", "share", "estimate", "amount", "reversed")) for row in accruals.of(period)
-            ],
-            "true_ups": [
-                _place(row) | {"InvoiceIds": row.numbers, "causes": row.causes}
-                | _money(row, ("invoiced", "accrued", "charged", "amount")) for row in accruals.true_ups(period)
-            ],
-            "accuracy": [_accuracy(row) for row in accruals.accuracies(period)],
-        }  # fmt: skip
-        rows = [(part, at, row) for part, name in enumerate(lists) for at, row in enumerate(lists[name])]
-        found, cursor = cursors.page(request, rows, lambda row: row[:2], [int, int])
-        paged = {name: [row for part, _, row in found if part == at] for at, name in enumerate(lists)}
-        body = {"month": str(period), "version": run and run.version, **paged, "next": cursor}
-        return Response(body, headers=cursors.link(request, cursor))
 
 
 class JournalView(Resource):
@@ -119,7 +69,7 @@ class JournalView(Resource):
     def get(self, request: Request) -> Response:
         """As it was built; before, a preview of the lines as they would be now. 409: a month before it is not accrued yet."""
         cursors.known_only(request, ("month", "limit", "cursor"))
-        period = _month(request)
+        period = month_asked(request)
         found = _taken(lambda: journal.lines(period, EVERYTHING))
         rows, cursor = cursors.page(request, list(enumerate(found.lines)), lambda row: row[:1], [int])
         suspense = [
@@ -146,7 +96,7 @@ class JournalCsvView(Resource):
     def get(self, request: Request) -> HttpResponse:
         """All lines. It does not count as the export. 409: a month before it is not accrued yet."""
         cursors.known_only(request, ("month",))
-        period = _month(request)
+        period = month_asked(request)
         found = _taken(lambda: journal.lines(period, EVERYTHING))
         return lines_as_csv(period, standing(found.entry), found.lines)
 
@@ -171,7 +121,7 @@ class ProofView(Resource):
         409: a month before it is not accrued yet.
         """
         cursors.known_only(request, ("month",))
-        period = _month(request)
+        period = month_asked(request)
         return Response(
             {"month": str(period), "results": described_proof(_taken(lambda: proof.of(period, EVERYTHING)))}
         )
@@ -272,26 +222,9 @@ class JournalNumberView(JournalStepView):
         return _told(lambda: journal.number(period, said["number"], request.user.get_username()))
 
 
-def _month(request: Request) -> Period:
+def month_asked(request: Request) -> Period:
+    """The month, which has to be named. Raises ValidationError."""
     period = month_of(request)
     if period is None:
         raise ValidationError({"month": "is needed: YYYY-MM"})
     return period
-
-
-def _place(row: Any) -> dict[str, Any]:
-    return {
-        "issuer": row.issuer, "BillingAccountId": row.billing_account, "BillingCurrency": row.currency,
-        "legal_entity": row.legal_entity, "billed_month": f"{row.billed_month:%Y-%m}",
-    }  # fmt: skip
-
-
-def _money(row: Any, names: Iterable[str]) -> dict[str, str]:
-    return {name: f"{getattr(row, name):f}" for name in names}
-
-
-def _accuracy(row: Accuracy) -> dict[str, Any]:
-    return {
-        "issuer": row.place and row.place.issuer, "BillingAccountId": row.place and row.place.billing_account,
-        **_money(row, ("invoiced", "accrued")), "accuracy": None if row.accuracy is None else f"{row.accuracy:.6f}",
-    }  # fmt: skip

@@ -35,6 +35,12 @@ ACCURACY: dict[str, Any] = {
     "BillingAccountId": serializers.CharField(allow_null=True, allow_blank=True), "invoiced": _MONEY, "accrued": _MONEY,
     "accuracy": serializers.CharField(allow_null=True, help_text="1 - |invoiced - accrued| / invoiced"),
 }  # fmt: skip
+BORNE: dict[str, Any] = {
+    "issuer": serializers.CharField(), "BillingCurrency": serializers.CharField(),
+    "x_CostCentre": serializers.CharField(allow_null=True, help_text="null: unallocated, or held centrally."),
+    "central": serializers.BooleanField(help_text="Estimates, and earlier months without an invoice: no cost centre's."),
+    "posted": _MONEY, "to_come": serializers.CharField(help_text="Of the posted what no invoice that came since states."),
+}  # fmt: skip
 LINE: dict[str, Any] = {
     "event": serializers.CharField(), "posting_date": serializers.DateField(), "legal_entity": _TEXT,
     "currency": serializers.CharField(), "account": serializers.CharField(), "cost_centre": _TEXT, "debit": _MONEY,

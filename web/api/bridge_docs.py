@@ -14,7 +14,7 @@ from finops.focus import COST_COLUMNS
 from web import bridge_words
 from web.api.bridge_request import GROUPS_MAX
 from web.api.cost_docs import PARAMETERS
-from web.api.page_docs import LIMIT_AND_CURSOR
+from web.api.page_docs import A_MONTH, LIMIT_AND_CURSOR
 
 _OF_COSTS = ("month", "start", "end", "column", "currency", *(f"filter[{name}]" for name in FILTERS))
 _SAME = [each for each in PARAMETERS if each.name in _OF_COSTS]
@@ -115,6 +115,7 @@ INDICES = inline_serializer(
 )  # fmt: skip
 _ZERO, _TEN = "0.000000000000", "10.000000000000"
 BRIDGE_EXAMPLES = [
+    A_MONTH,
     OpenApiExample(
         "September against August, by tier",
         summary="GET /api/v1/bridge?month=2026-09&group_by=x_QueryTier",
@@ -142,6 +143,7 @@ BRIDGE_EXAMPLES = [
 _LINK = {"tasks": "1.500000000000", "calls_per_task": "1.000000000000", "tokens_per_call": "1.000000000000",
          "price_per_token": "1.000000000000", "spend": "1.500000000000"}  # fmt: skip
 INDEX_EXAMPLES = [
+    A_MONTH,
     OpenApiExample(
         "August and September",
         summary="GET /api/v1/indices?start=2026-08-01&end=2026-10-01",

@@ -43,6 +43,7 @@ _ANSWER = inline_serializer(
     "Budgets",
     {
         "month": serializers.CharField(), "year_from": serializers.DateField(help_text="First day of the fiscal year."),
+        "compared_from": serializers.DateField(help_text="Of the Ytd figures; later where the ledger begins in the year."),
         "versions": inline_serializer("BudgetVersionInForce", _VERSION, many=True),
         "results": inline_serializer("BudgetRow", _ROW, many=True),
         "next": serializers.CharField(allow_null=True, help_text="The next page's `cursor`; null on the last page."),
@@ -89,7 +90,10 @@ class BudgetsView(Resource):
         responses={200: _ANSWER, **answers(400, 401, 403)},
     )  # fmt: skip
     def get(self, request: Request) -> Response:
-        """Of a month and of the fiscal year to its end, by cost centre, the whole first. Variance = budget - actual - accrual."""
+        """Of a month and of the fiscal year to its end, by cost centre, the whole first. Variance = budget - actual - accrual.
+
+        Ytd figures leave months out, cost and budget alike, that lie before the ledger begins.
+        """
         cursors.known_only(request, ("month", "currency", "limit", "cursor"))
         text, currency = request.query_params.get("month"), request.query_params.get("currency", "")
         try:
@@ -100,10 +104,11 @@ class BudgetsView(Resource):
             raise ValidationError({"month": str(wrong)}) from None
         except MoneyError as wrong:
             raise ValidationError({"currency": str(wrong)}) from None
-        rows = selectors.against_actual(scope_of(request.user), period, currency)
+        compared = selectors.compared_to_date(period, currency)
+        rows = selectors.against_actual(scope_of(request.user), period, currency, compared)
         found, cursor = cursors.page(request, rows, lambda row: (row.code,), [str])
         body = {
-            "month": str(period), "year_from": selectors.to_date(period).start,
+            "month": str(period), "year_from": selectors.to_date(period).start, "compared_from": compared.start,
             "versions": [_version(version) for version in selectors.in_force()], "results": [_row(row) for row in found],
             "next": cursor,
         }  # fmt: skip

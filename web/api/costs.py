@@ -15,6 +15,7 @@ from allocation.statement_selectors import snapshot, state_of
 from web.api import cost_rows, cursors
 from web.api.cost_docs import COST_PAGE, PARAMETERS
 from web.api.cost_request import CostRequest, parse
+from web.api.page_docs import A_MONTH
 from web.api.problems import answers
 from web.api.resource import Resource
 
@@ -29,7 +30,7 @@ class CostsView(Resource):
 
     @extend_schema(
         operation_id="costs_list", tags=["costs"], parameters=PARAMETERS, summary="Allocated cost by dimensions",
-        responses={200: COST_PAGE, **answers(400, 401, 403)},
+        responses={200: COST_PAGE, **answers(400, 401, 403)}, examples=[A_MONTH],
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         """Allocated cost of a period by the dimensions asked for.

@@ -1,5 +1,6 @@
 """REST: how good forecasts were, by the last backtest and at closes."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -44,12 +45,17 @@ _CLOSE = inline_serializer(
         "month": serializers.CharField(), "x_CostCentre": serializers.CharField(allow_null=True, help_text="null: the whole."),
         "closed_month": serializers.CharField(help_text="At whose close it was in force."),
         "months_ahead": serializers.IntegerField(),
-        **{name: serializers.CharField() for name in ("forecast", "low_80", "high_80", "actual", "difference")},
+        **{name: serializers.CharField() for name in ("forecast", "actual", "difference")},
+        **{
+            name: serializers.CharField(allow_null=True, help_text="null: the forecast stated no interval.")
+            for name in ("low_80", "high_80")
+        },
         "share": serializers.FloatField(allow_null=True, help_text="Difference over forecast."),
         "band": serializers.CharField(
             allow_blank=True, help_text=f"{', '.join(f'{name}: within {share:.0%}' for name, share in BANDS)}; empty: outside."
         ),
-        "inside_80": serializers.BooleanField(), "state": serializers.CharField(), "bridge": serializers.CharField(),
+        "inside_80": serializers.BooleanField(allow_null=True), "state": serializers.CharField(),
+        "bridge": serializers.CharField(),
     },
 )  # fmt: skip
 _CLOSES = inline_serializer(
@@ -101,8 +107,8 @@ def _close(row: Kept, currency: str) -> dict[str, Any]:
     owner = f"&filter[x_CostCentre]={row.owner}" if row.owner else ""
     return {
         "month": f"{row.month:%Y-%m}", "x_CostCentre": row.owner or None, "closed_month": f"{row.closes:%Y-%m}",
-        "months_ahead": row.ahead, "forecast": f"{row.found.forecast:.12f}", "low_80": f"{row.low:.12f}",
-        "high_80": f"{row.high:.12f}", "actual": f"{row.found.actual:.12f}", "difference": f"{row.found.difference:.12f}",
+        "months_ahead": row.ahead, "forecast": f"{row.found.forecast:.12f}", "low_80": _text(row.low),
+        "high_80": _text(row.high), "actual": f"{row.found.actual:.12f}", "difference": f"{row.found.difference:.12f}",
         "share": row.found.share, "band": row.found.band, "inside_80": row.inside, "state": row.state,
         "bridge": f"/api/v1/bridge?month={row.month:%Y-%m}&currency={currency}{owner}",
     }  # fmt: skip
@@ -115,3 +121,7 @@ def _currency(request: Request) -> str:
     if not (len(found) == 3 and found.isascii() and found.isalpha() and found.isupper()):
         raise ValidationError({"currency": "three capital letters"})
     return found
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else f"{amount:.12f}"

@@ -103,9 +103,9 @@ def taken(request: Request, name: str, take: Callable[..., outcomes.Taken]) -> d
     found = take([None if isinstance(row, Rejected) else row for row in rows], by=request.user.get_username())
     unread = [
         Refusal(number, row.reason, "", row.detail) if isinstance(row, Rejected) else None
-        for number, row in enumerate(rows)
+        for number, row in enumerate(rows, start=1)
     ]
-    return found._replace(refused=[unread[each.row] or each for each in found.refused]).as_json()
+    return found._replace(refused=[unread[each.row - 1] or each for each in found.refused]).as_json()
 
 
 def paged(request: Request, rows: Any, described: Callable[[Any], dict[str, Any]]) -> Response:

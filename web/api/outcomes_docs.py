@@ -67,7 +67,7 @@ RUNS_EXAMPLE = OpenApiExample(
     ],
 )  # fmt: skip
 _REFUSED: dict[str, Any] = {
-    "row": serializers.IntegerField(help_text="Of the batch, from 0."), "reason": text(), "field": text(),
+    "row": serializers.IntegerField(help_text="Of the batch, from 1; empty lines are none."), "reason": text(), "field": text(),
     "detail": text("What is wrong; never its content."),
 }  # fmt: skip
 _TAKEN: dict[str, Any] = {

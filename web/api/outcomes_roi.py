@@ -20,7 +20,8 @@ from allocation.calc.roi import MINIMUM, Line
 from allocation.scope import scope_of
 from allocation.value import roi, roi_marginal
 from allocation.value.roi_marginal import Answer, MarginalError, Question
-from finops.money import MoneyError, minor_digits
+from finops.currencies import check_currency
+from finops.money import MoneyError
 from finops.periods import Period, PeriodError
 from web.api import bodies, cursors
 from web.api import outcomes_roi_docs as docs
@@ -30,6 +31,7 @@ from web.api.permissions import WritesOutcomes
 from web.api.posting import PARAMETER, once
 from web.api.problems import answers
 from web.api.resource import Resource
+from web.workflow_rows import interval, statistic
 
 
 class RoiView(Resource):
@@ -101,9 +103,8 @@ class ComparisonsView(Resource):
         given, scope = request.query_params, scope_of(request.user)
         currency, value = currency_of(given.get("currency")), _value(given.get("value"))
         asked = roi_marginal.questions(scope)
-        if "dimension" in given:
-            dimension, base, candidate, feature = (given.get(name, "") for name in names[:4])
-            asked = [Question(dimension, base, candidate, feature, given.get("setting", PRODUCTION))]
+        if set(names[:5]) & set(given):
+            asked = [_compared(given)]
         try:
             found = [roi_marginal.answer(scope, each, currency, value) for each in asked]
         except MarginalError as wrong:
@@ -162,10 +163,12 @@ class EffortsView(Resource):
                 "advice": [
                     {
                         "model": one.model, "reason": one.reason,
-                        "effort": {name: getattr(one.effort, name) for name in docs.EFFORT},
+                        "effort": {name: getattr(one.effort, name) for name in docs.EFFORT}
+                        | {"cost": statistic(one.effort.cost)},
                         "steps": [
                             {"base": step.base.effort, "candidate": step.candidate.effort}
                             | {name: getattr(step, name) for name in list(docs.STEP)[2:]}
+                            | {name: statistic(getattr(step, name)) for name in ("more", "worth_from")}
                             for step in one.steps
                         ],
                     }
@@ -183,6 +186,19 @@ class EffortsView(Resource):
                 "results": results,
             }
         )  # fmt: skip
+
+
+def _compared(given: Any) -> Question:
+    """The one comparison that a request names. Raises ValidationError."""
+    for name in ("dimension", "base", "candidate"):
+        if not given.get(name):
+            raise ValidationError({name: "has to be given for one comparison; without any, those at hand are answered"})
+    if given["base"] == given["candidate"]:
+        raise ValidationError({"candidate": "is the base: name two values"})
+    setting = given.get("setting", PRODUCTION)
+    if setting not in (PRODUCTION, BENCHMARK):
+        raise ValidationError({"setting": f"one of {PRODUCTION}, {BENCHMARK}"})
+    return Question(given["dimension"], given["base"], given["candidate"], given.get("feature", ""), setting)
 
 
 def question(given: Any) -> roi.RoiQuery:
@@ -217,7 +233,7 @@ def currency_of(code: str | None) -> str:
     """A currency, by default the site's. Raises ValidationError."""
     try:
         if code is not None:
-            minor_digits(code)
+            check_currency(code)
     except MoneyError as wrong:
         raise ValidationError({"currency": str(wrong)}) from None
     return code or roi.site_currency()
@@ -257,14 +273,15 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "overlap": {
             name: value if isinstance(value, int) else _finite(value) for name, value in found.overlap._asdict().items()
         },
-        **{name: _interval(getattr(found, name)) for name in ("difference", "crude", "cost", "extra", "net", "returned")},
+        **{name: _interval(getattr(found, name)) for name in docs.OF_RATES},
+        **{name: interval(getattr(found, name)) for name in docs.OF_MONEY},
     }  # fmt: skip
 
 
 def _arm(arm: Arm) -> dict[str, Any]:
     return {
         "tried": arm.tried, "resolved": arm.resolved, "costed": arm.costed, "rate": _interval(arm.rate),
-        "cost_per_task": _finite(arm.cost_per_task), "cost_per_resolved": _interval(arm.cost_per_resolved),
+        "cost_per_task": statistic(arm.cost_per_task), "cost_per_resolved": interval(arm.cost_per_resolved),
     }  # fmt: skip
 
 

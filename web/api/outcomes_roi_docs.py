@@ -39,10 +39,14 @@ _INTERVAL: dict[str, Any] = {
     name: serializers.FloatField(allow_null=True, help_text="null: nothing is claimed.")
     for name in ("estimate", "low", "high")
 }
+_AMOUNTS: dict[str, Any] = {
+    name: number("null: nothing is claimed.", null=True) for name in ("estimate", "low", "high")
+}
+OF_RATES, OF_MONEY = ("difference", "crude", "returned"), ("cost", "extra", "net")
 _ARM: dict[str, Any] = {
     "tried": serializers.IntegerField(), "resolved": serializers.IntegerField(), "costed": serializers.IntegerField(),
-    "rate": inline_serializer("Rate", dict(_INTERVAL)), "cost_per_task": serializers.FloatField(allow_null=True),
-    "cost_per_resolved": inline_serializer("CostPerResolved", dict(_INTERVAL)),
+    "rate": inline_serializer("Rate", dict(_INTERVAL)), "cost_per_task": number("null: no cost is known.", null=True),
+    "cost_per_resolved": inline_serializer("CostPerResolved", dict(_AMOUNTS)),
 }  # fmt: skip
 _OVERLAP: dict[str, Any] = {
     "shared": serializers.IntegerField(help_text="Kinds of tasks (tier, use case, model) that both sides have; 0: by pairs."),
@@ -61,8 +65,8 @@ _FOUND: dict[str, Any] = {
     "arms": inline_serializer(
         "Arms", {"base": inline_serializer("BaseArm", dict(_ARM)), "candidate": inline_serializer("CandidateArm", dict(_ARM))}
     ),
-    **{name: inline_serializer(f"Interval{name.capitalize()}", dict(_INTERVAL))
-       for name in ("difference", "crude", "cost", "extra", "net", "returned")},
+    **{name: inline_serializer(f"Interval{name.capitalize()}", dict(_INTERVAL)) for name in OF_RATES},
+    **{name: inline_serializer(f"Interval{name.capitalize()}", dict(_AMOUNTS)) for name in OF_MONEY},
 }  # fmt: skip
 COMPARISONS = inline_serializer("Comparisons", {"results": inline_serializer("ComparisonFound", _FOUND, many=True)})
 DECLARED = inline_serializer(
@@ -79,11 +83,12 @@ DECLARE: dict[Any, Any] = {
     }
 }  # fmt: skip
 EFFORT: dict[str, Any] = {
-    "effort": text(), "tasks": serializers.IntegerField(), "score": serializers.FloatField(), "cost": serializers.FloatField(),
+    "effort": text(), "tasks": serializers.IntegerField(), "score": serializers.FloatField(), "cost": number("Of a task."),
 }  # fmt: skip
 STEP: dict[str, Any] = {
-    "base": text(), "candidate": text(), **{name: serializers.FloatField() for name in ("gain", "low", "high", "more")},
-    "shown": serializers.BooleanField(), "worth_from": serializers.FloatField(allow_null=True),
+    "base": text(), "candidate": text(), **{name: serializers.FloatField() for name in ("gain", "low", "high")},
+    "more": number("Cost of a task, candidate - base."), "shown": serializers.BooleanField(),
+    "worth_from": number("Value of a resolved task; null: it gains nothing at any.", null=True),
     "pays": serializers.BooleanField(allow_null=True),
 }  # fmt: skip
 _ADVICE: dict[str, Any] = {

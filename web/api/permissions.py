@@ -65,15 +65,19 @@ class SeesEverything(WithinTokenScope):
 
 
 class ChangedBy(SeesEverything):
-    """Those who see everything may read; a subclass names the roles that may change."""
+    """Those who see everything may read; a subclass names the roles that may change, and what that is called."""
 
     roles: frozenset[str] = frozenset()
+    changing = "Changing this"
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         """By the grants of the user, read afresh."""
-        if not super().has_permission(request, view):
-            return False
-        return request.method in SAFE_METHODS or bool(roles_of(request.user) & self.roles)
+        allowed, reads = super().has_permission(request, view), request.method in SAFE_METHODS
+        if allowed and (reads or roles_of(request.user) & self.roles):
+            return True
+        if not reads and self.message != WithinTokenScope.message:
+            self.message = f"{self.changing} needs the role {' or '.join(sorted(self.roles))}."
+        return False
 
 
 class WrittenBy(WithinTokenScope):
@@ -168,35 +172,34 @@ class ReadsAudit(WithinTokenScope):
 class Administers(ChangedBy):
     """An admin may change (CONTRACTS 7: sources and credentials)."""
 
-    message = "Reading this needs the role analyst, finance, admin or auditor; changing it, admin."
     roles = frozenset({Grant.Role.ADMIN})
 
 
 class Proposes(ChangedBy):
     """An analyst or finance may propose (CONTRACTS 7: prices, agreements, invoices)."""
 
-    message = "Reading this needs the role analyst, finance, admin or auditor; proposing, analyst or finance."
+    changing = "Proposing this"
     roles = frozenset({Grant.Role.ANALYST, Grant.Role.FINANCE})
 
 
 class WritesScenarios(ChangedBy):
     """Scenarios are of all cost: those who see it read what is shared, analyst and finance write (CONTRACTS 7: scenarios)."""
 
-    message = "Reading this needs the role analyst, finance, admin or auditor; saving and running scenarios, analyst or finance."
+    changing = "Saving and running scenarios"
     roles = frozenset({Grant.Role.ANALYST, Grant.Role.FINANCE})
 
 
 class Approves(ChangedBy):
     """Finance decides, and never on what it prepared itself (finops.approvals)."""
 
-    message = "Reading this needs the role analyst, finance, admin or auditor; deciding, finance."
+    changing = "Deciding this"
     roles = frozenset({Grant.Role.FINANCE})
 
 
 class KeepsBooks(ChangedBy):
     """Analyst, finance and auditor read; finance prepares and approves another's (CONTRACTS 7: periods, journal)."""
 
-    message = "Reading this needs the role analyst, finance or auditor; changing it, finance."
+    message = "This needs the role analyst, finance or auditor."
     roles = frozenset({Grant.Role.FINANCE})
     readers = frozenset({Grant.Role.ANALYST, Grant.Role.FINANCE, Grant.Role.AUDITOR})
 
@@ -208,4 +211,4 @@ class KeepsBooks(ChangedBy):
 class Prepares(KeepsBooks):
     """Finance prepares, and another of finance decides (CONTRACTS 7: adjustments)."""
 
-    message = "Reading this needs the role analyst, finance or auditor; preparing it, finance."
+    changing = "Preparing this"

@@ -131,7 +131,10 @@ TRACKING = inline_serializer(
                 **{name: _TEXT(**_MAY_BE, help_text="Bound of coverage at 95 %.") for name in ("low", "high")},
                 "hit_rate": _TEXT(**_MAY_BE), "majority_tier": _TEXT(allow_blank=True),
                 "majority": _TEXT(**_MAY_BE, help_text="Hit rate of always saying the majority tier."),
-                "verdict": serializers.ChoiceField([AS_STATED, TOO_NARROW, TOO_WIDE, TOO_FEW]),
+                "verdict": serializers.ChoiceField(
+                    [AS_STATED, TOO_NARROW, TOO_WIDE, TOO_FEW],
+                    help_text="as_stated: low to high meets 0.77 to 0.86; too_narrow: it lies below; too_wide: above.",
+                ),
             }, many=True,
         ),
         "next": _TEXT(**_MAY_BE),

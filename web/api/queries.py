@@ -119,7 +119,7 @@ def _asked(request: Request) -> Asked:
     text = given.get("bin")
     bins = None if text in (None, "none") else queried.bins_of(str(text))
     if text not in (None, "none") and bins is None:
-        raise ValidationError({"bin": "a bin as -60, bins as -60..-41, or none"})
+        raise ValidationError({"bin": "a bin as -60, bins from the lower to the higher as -60..-41, or none"})
     return Asked(_day(request), filters, bins, text == "none")
 
 

@@ -15,14 +15,15 @@ from web.api import cost_docs
 from web.api.bridge_docs import NOTES
 from web.api.cost_request import DIMENSIONS_MAX
 from web.api.outcomes_docs import NEXT, number, text
-from web.api.page_docs import LIMIT_AND_CURSOR
+from web.api.page_docs import A_MONTH, LIMIT_AND_CURSOR
 
 _COSTS = {each.name: each for each in cost_docs.PARAMETERS}
 _TRACE = [
     OpenApiParameter(
         "trace",
         OpenApiTypes.STR,
-        description="Instead of `day`: the trace id as its caller knows it. Queries with it, whatever their day.",
+        description="Instead of `day`, never beside it: the trace id as its caller knows it, as "
+        "4bf92f3577b34da6a3ce929d0e0e4736. Queries with it, whatever their day.",
     ),
     OpenApiParameter(
         "source", OpenApiTypes.STR, description="With `trace`: the kind of source that told of it (litellm)."
@@ -213,10 +214,5 @@ USAGE = inline_serializer(
         "period_state": serializers.ChoiceField(ORDER), "notes": NOTES,
     },
 )  # fmt: skip
-LIST_EXAMPLES = [
-    OpenApiExample("The dearest of a day", parameter_only=("day", "query"), value="2026-09-12"),
-    OpenApiExample(
-        "By its caller's trace", parameter_only=("trace", "query"), value="4bf92f3577b34da6a3ce929d0e0e4736"
-    ),
-]
-USAGE_EXAMPLES = [OpenApiExample("A month", parameter_only=("month", "query"), value="2026-09")]
+LIST_EXAMPLES = [OpenApiExample("The dearest of a day", parameter_only=("day", "query"), value="2026-09-12")]
+USAGE_EXAMPLES = [A_MONTH]

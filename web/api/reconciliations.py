@@ -79,7 +79,7 @@ class Remark(serializers.Serializer[Any]):
 class KeptByFinance(Approves):
     """Those who see everything may read; finance sets owners and notes."""
 
-    message = "Reading this needs the role analyst, finance, admin or auditor; changing it, finance."
+    changing = "Changing this"
 
 
 class ReconciliationsView(Resource):

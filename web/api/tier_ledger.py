@@ -147,10 +147,10 @@ class TierPolicyDiffView(Resource):
         policy = TierPolicy.objects.filter(version=version).first() if version < 2**31 else None
         if policy is None:
             raise NotFound("There is no such version.")
-        rows = TierDiff.objects.filter(policy=policy).order_by("-made_at")
-        for name in ("start", "end"):
-            if text := request.query_params.get(name):
-                rows = rows.filter(**{name: _date(name, text)})
+        days = {name: _date(name, str(text)) for name, text in request.query_params.items()}
+        if len(days) == 2 and days["end"] <= days["start"]:
+            raise ValidationError({"end": "is the day after the last, and lies after the start"})
+        rows = TierDiff.objects.filter(policy=policy, **days).order_by("-made_at")
         results = [
             {"start": row.start, "end": row.end, "made_at": row.made_at, "applied": row.applied, **row.result}
             for row in rows

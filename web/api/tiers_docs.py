@@ -25,7 +25,7 @@ from finops.focus import COST_COLUMNS
 from web import tier_words
 from web.api.bridge_docs import BRIDGE_PARAMETERS, NOTES
 from web.api.cost_docs import PARAMETERS
-from web.api.page_docs import LIMIT_AND_CURSOR
+from web.api.page_docs import A_MONTH, LIMIT_AND_CURSOR
 from web.api.tiers_examples import DISTRIBUTED, MONTHLY, TABLED
 
 _FILTERS = [f"filter[{name}]" for name in FILTERS]
@@ -62,8 +62,8 @@ _ROI: dict[str, Any] = {
         (POSITIVE, MARGINAL, NEGATIVE, NO_EVIDENCE), help_text="Of this tier over the next cheaper one."
     ),
     "over": serializers.CharField(allow_null=True, help_text="The next cheaper tier with outcomes."),
-    "low": serializers.FloatField(allow_null=True, help_text="Bounds of the return at 95 %."),
-    "high": serializers.FloatField(allow_null=True),
+    "low": _ratio("Bounds at 95 %: of the return, or of the net value in the site's currency (`relative`)."),
+    "high": _ratio(),
     "tasks": serializers.IntegerField(help_text="It rests on; 0: nothing is claimed."),
     "relative": serializers.BooleanField(
         allow_null=True, help_text="true: return per cost; false: net value per task, where it costs no more."
@@ -154,6 +154,7 @@ DISTRIBUTION = inline_serializer(
 def _example(name: str, address: str, value: dict[str, Any]) -> list[OpenApiExample]:
     about = "Complex queries think 3.3 times as much at a tenth of the price."
     return [
+        A_MONTH,
         OpenApiExample(
             name,
             summary=f"GET /api/v1/{address}",
@@ -161,7 +162,7 @@ def _example(name: str, address: str, value: dict[str, Any]) -> list[OpenApiExam
             response_only=True,
             status_codes=["200"],
             value=value,
-        )
+        ),
     ]
 
 

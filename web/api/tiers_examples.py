@@ -21,7 +21,8 @@ def _whole(start: str, end: str, cost: str) -> dict[str, str]:
 _BASE, _CHOSEN = _level("10.000000000000", "0.100000000000"), _level(_COST, _EACH)
 TABLED: dict[str, Any] = {
     "column": "EffectiveCost", "BillingCurrency": "USD", "minimum_queries": 30,
-    "sentence": "A query costs $0.066, 0.66\u00d7 what it was. Complex ones cost 0.66\u00d7, mostly by 0.10\u00d7 the price.",
+    "sentence": "A query costs $0.066 on average, 0.66\u00d7 as much as before. Complex queries alone cost 0.66\u00d7 as much "
+    "(the price: 0.10\u00d7).",
     "base": _whole("2026-08-01", "2026-09-01", "10.000000000000"), "chosen": _whole("2026-09-01", "2026-10-01", _COST),
     "results": [
         {

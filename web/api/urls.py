@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from allocation.models import Basis
 from web import styles
 from web.api import agreements, splits
+from web.api.accruals import AccrualsView
 from web.api.adjustments import AdjustmentsView
 from web.api.advice import AdviceView
 from web.api.agents import DecideRunawayView, OutcomeCostsView, RunawaysView, WorkflowsView
@@ -17,7 +18,6 @@ from web.api.assumptions import AssumptionsView
 from web.api.attribution import AllocationsView, CoverageView, DriversView, MappingsView, TreeView
 from web.api.audit import AuditView
 from web.api.books import (
-    AccrualsView,
     JournalCsvView,
     JournalExportView,
     JournalNumberView,
@@ -44,6 +44,7 @@ from web.api.manifests import ManifestView
 from web.api.outcomes import BenchmarkRunsView, OutcomesView
 from web.api.outcomes_benefits import AcceptBenefitView, AttestView, BenefitsView
 from web.api.outcomes_roi import ComparisonsView, EffortsView, RoiView
+from web.api.owed import OwedView
 from web.api.periods import PeriodsView, PeriodView, ReopenView, StepView, TaskView, WaiverView
 from web.api.permissions import WithinTokenScope
 from web.api.policies import ClosePolicyView, DeliveryPlanView, PostingMatrixView, StatementPolicyView
@@ -167,6 +168,7 @@ urlpatterns = [
     path("api/v1/invoices", InvoicesView.as_view(), name="api-invoices"),
     path("api/v1/invoices/<int:number>", InvoiceView.as_view(), name="api-invoice"),
     path("api/v1/invoices/<int:number>/withdrawal", WithdrawalView.as_view(), name="api-invoice-withdrawal"),
+    path("api/v1/owed", OwedView.as_view(), name="api-owed"),
     path("api/v1/reconciliations", ReconciliationsView.as_view(), name="api-reconciliations"),
     path("api/v1/reconciliations/<int:run>", ReconciliationView.as_view(), name="api-reconciliation"),
     path(

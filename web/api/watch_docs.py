@@ -86,7 +86,12 @@ ALERT: dict[str, Any] = {
     "told_at": serializers.DateTimeField(allow_null=True, help_text="null: nobody yet."),
     "level": serializers.IntegerField(help_text="Of people that were told."),
     "acknowledged_by": serializers.CharField(allow_blank=True), "acknowledged_at": serializers.DateTimeField(allow_null=True),
-    "note": serializers.CharField(allow_blank=True), "ended_at": serializers.DateTimeField(allow_null=True),
+    "note": serializers.CharField(allow_blank=True, help_text="Of the last answer."),
+    "ended_at": serializers.DateTimeField(allow_null=True),
+    "acknowledgements": serializers.ListField(
+        child=serializers.DictField(child=serializers.CharField(allow_blank=True)),
+        help_text="All answers, the newest first: by, at, note.",
+    ),
 }  # fmt: skip
 SILENCE: dict[str, Any] = {
     "id": serializers.IntegerField(), "subject": serializers.CharField(help_text="`*`: everything."), "severity": _SEVERITY,

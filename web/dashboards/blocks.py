@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from dash import dcc, html
 from dash.development.base_component import Component
 
+from web import kpi_labels
 from web.dashboards.figures import tier_colour, tier_name
 from web.dashboards.sentences import Part
 
@@ -38,13 +39,25 @@ def chip(kind: str) -> Component:
     return html.A(kind, href="#how", className=f"chip {kind}", title=CHIPS[kind])
 
 
-def card(label: str, value: str, note: Content, *, exact: str = "", mark: Component | None = None) -> Component:
-    """One figure with what it means; ``exact`` shows on hover."""
-    head = [html.Span(label), mark] if mark else [html.Span(label)]
+def card(
+    label: str, value: str, note: Content, *, exact: str = "", mark: Component | None = None, rows: str = "", kpi: str = ""
+) -> Component:  # fmt: skip
+    """One figure with what it means; ``exact`` shows on hover, ``rows``: where what makes it stands, ``kpi``: its definition."""
+    name = defined(label, kpi) if kpi else html.Span(label)
+    figure = html.A(value, href=rows, **labelled(f"{label} {value}: the rows behind it")) if rows else value
     return html.Div(
-        [html.Dt(head), html.Dd(value, className="figure", title=exact or None), html.Dd(note, className="note")],
+        [
+            html.Dt([name, mark] if mark else [name]), html.Dd(figure, className="figure", title=exact or None),
+            html.Dd(note, className="note"),
+        ],
         className="card",
-    )
+    )  # fmt: skip
+
+
+def defined(label: str, kpi: str) -> Component:
+    """A label that says on hover and on focus what its key figure is, and leads to its definition."""
+    named: dict[str, Any] = {"data-kpi": kpi}
+    return html.A(label, href=kpi_labels.address(kpi), className="defined", title=kpi_labels.told(kpi), **named)
 
 
 def panel(title: str, body: Content, *, name: str, aside: Content = None, note: Content = None) -> Component:
@@ -86,9 +99,14 @@ def table(
     return html.Table(parts, className="figures")
 
 
-def heading(heads: Sequence[tuple[str, str]]) -> Component:
-    """The head row of a table: (text, class)."""
-    return html.Tr([html.Th(text, scope="col", className=name or None) for text, name in heads])
+def heading(heads: Sequence[tuple[Content, str]]) -> Component:
+    """The head row of a table: (text, class); a key figure of the registry carries its definition."""
+    return html.Tr([html.Th(_named(text), scope="col", className=name or None) for text, name in heads])
+
+
+def _named(text: Content) -> Content:
+    kpi = kpi_labels.code_of(text) if isinstance(text, str) else None
+    return defined(text, kpi) if kpi else text
 
 
 def swatch(tier: str | None) -> Component:

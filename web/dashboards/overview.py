@@ -10,7 +10,7 @@ from allocation.scope import Scope
 from allocation.value import tier_estimates
 from web import formats
 from web.dashboards import blocks, figures, filters, frames, overview_facts, sentences
-from web.dashboards.frames import Line
+from web.dashboards.overview_cards import cards
 from web.dashboards.overview_empty import no_spend, nothing_yet
 from web.dashboards.overview_facts import Facts
 from web.dashboards.overview_tables import cost_centres, day_table, distribution_table, movers, tiers
@@ -30,7 +30,7 @@ def content(scope: Scope, search: str) -> list[Component]:
         return [head, no_spend(facts)]
     return [
         head,
-        cards(facts),
+        *cards(facts),
         html.Div([why(facts), shape(facts)], className="split wide-left"),
         html.Div([by_day(facts), tier_panel(facts)], className="split wide-left"),
         cost_centres(facts),
@@ -51,51 +51,6 @@ def header(facts: Facts) -> Component:
     )  # fmt: skip
     month = facts.month
     return html.Header([filters.title(facts.state, month, facts.months), *chips, bar], className="page-head")
-
-
-def cards(facts: Facts) -> Component:
-    """Six figures."""
-    whole, currency = facts.totals, facts.currency
-    before = sum((line.before for line in facts.tiers), Decimal(0))
-    days = f"all {len(facts.period)} days" if facts.day is None else f"{facts.day} of {len(facts.period)} days"
-    note: list[object] = [days]
-    if facts.state.compare and before:
-        note += [" · ", blocks.delta(formats.change(whole.cost, before), (whole.cost > before) - (whole.cost < before))]
-    unpriced = whole.unpriced_tokens
-    return html.Dl(
-        [
-            blocks.card(
-                "Actual to date", formats.money_short(whole.cost, currency), note,
-                exact=formats.money(whole.cost, currency), mark=blocks.chip("computed"),
-            ),
-            _unallocated(facts, whole.cost),
-            blocks.card(
-                "Unpriced", formats.money_short(whole.unpriced_estimate, currency),
-                _unpriced_note(unpriced, whole.bill_priced_tokens),
-                exact=f"{formats.money(whole.unpriced_estimate, currency)} for {formats.whole(unpriced)} tokens",
-                mark=blocks.chip("estimated") if unpriced else None,
-            ),
-            blocks.card(
-                "Priced coverage", formats.percent(whole.coverage), f"of {formats.count(whole.tokens)} tokens",
-                exact=f"{formats.whole(whole.tokens - unpriced)} of {formats.whole(whole.tokens)} tokens",
-            ),
-            blocks.card(
-                "Requests", formats.count(whole.requests), _per_query_calls(whole.requests, whole.queries),
-                exact=formats.whole(whole.requests),
-            ),
-            blocks.card(
-                "Queries", formats.count(whole.queries), f"{formats.unit_cost(whole.per_query, currency)} per query",
-                exact=formats.whole(whole.queries),
-            ),
-        ],
-        className="cards",
-    )  # fmt: skip
-
-
-def _unpriced_note(unpriced: int, by_bill: int) -> str:
-    note = f"for {formats.count(unpriced)} tokens" if unpriced else "" if by_bill else "every token has a price"
-    billed = f"{formats.count(by_bill)} tokens priced by the bill" if by_bill else ""
-    return " \u00b7 ".join(text for text in (note, billed) if text)
 
 
 def why(facts: Facts) -> Component:
@@ -167,6 +122,10 @@ def how() -> Component:
                      "exactly; no invoice is involved."),
         ("Estimated", "Usage without a price is valued at the dearest comparable price. It is shown beside the totals "
                       "and is in none of them."),
+        ("Projected", "What the month is expected to close at by the stored forecast, with 80 % of its futures; of a month that "
+                      "is over, what the forecast kept before it said."),
+        ("Billed", "What invoices in force state for the month, tax included, whatever was usage, credit or fee. What accounts "
+                   "without an invoice owe stands beside it."),
         ("Unallocated", "Cost that no allocation rule gave to a cost centre. It is part of every total."),
         ("Compared", "A running month is compared with the same number of days of the month before, a whole month with "
                      "a whole month."),
@@ -175,17 +134,3 @@ def how() -> Component:
     ]  # fmt: skip
     body = html.Dl([html.Div([html.Dt(term), html.Dd(text)]) for term, text in terms])
     return html.Section([html.H2("How the numbers are made"), body], id="how", className="how")
-
-
-def _unallocated(facts: Facts, whole: Decimal) -> Component:
-    if not facts.everything:
-        return blocks.card("Unallocated", formats.NONE, "not part of your cost centres")
-    line = next((line for line in facts.centres if line.name is None), Line(None, Decimal(0)))
-    share = line.share_of(whole)
-    note = f"{formats.percent(1 - share)} allocated" if share is not None else "no cost to allocate"
-    exact = formats.money(line.cost, facts.currency)
-    return blocks.card("Unallocated", formats.money_short(line.cost, facts.currency), note, exact=exact)
-
-
-def _per_query_calls(requests: int, queries: int) -> str:
-    return f"{Decimal(requests) / queries:.1f} calls per query" if queries else "no query yet"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 import pandas as pd
 from django.conf import settings
@@ -13,8 +14,9 @@ from allocation.scope import Scope
 from allocation.selectors import CostQuery, Freshness
 from allocation.statement_selectors import state_of
 from finops.periods import Period
-from web.dashboards import frames
+from web.dashboards import frames, overview_money
 from web.dashboards.frames import Line, Totals
+from web.dashboards.overview_money import Money
 from web.dashboards.sentences import Comparison
 from web.dashboards.state import MOVERS, ViewState
 from web.running_month import like_days, running_day
@@ -42,6 +44,12 @@ class Facts:
     choices: Mapping[str, Sequence[str]]
     names: Mapping[str, str]
     freshness: Freshness
+    money: Money
+
+    @property
+    def effective(self) -> Decimal:
+        """EffectiveCost of the view, whatever column it shows: what budgets and forecasts are of."""
+        return frames.totals(self.by_day, "EffectiveCost").cost
 
     @property
     def month(self) -> str:
@@ -54,8 +62,8 @@ class Facts:
         return frames.totals(self.by_day, self.state.column)
 
 
-def read(scope: Scope, state: ViewState, now: datetime) -> Facts | None:
-    """Ask the selectors for a view; None where this scope has no month with any cost."""
+def read(scope: Scope, state: ViewState, now: datetime, *, with_money: bool = True) -> Facts | None:
+    """Ask the selectors for a view; None where this scope has no month with any cost. ``with_money``: for the cards."""
     months = selectors.months(scope)
     if not months:
         return None
@@ -92,4 +100,5 @@ def read(scope: Scope, state: ViewState, now: datetime) -> Facts | None:
         choices=choices,
         names={code: name for code, name in frozen.names(period).items() if code in seen},
         freshness=freshness,
+        money=overview_money.read(scope, state, period, currency) if with_money else Money(),
     )  # fmt: skip

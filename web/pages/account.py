@@ -1,5 +1,6 @@
 """The page Account: what the reader holds, where they are logged in, their password and their tokens."""
 
+import re
 from typing import Any
 
 from django import forms
@@ -21,6 +22,18 @@ from web.pages.access import is_admin
 from web.sessions import end_sessions
 
 MOST_TOKENS = 20  # active ones of one user, made here
+# As they stand in User-Agent, the more particular before those that they pretend to be.
+_BROWSERS = {
+    "Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "HeadlessChrome": "Chrome", "Chrome": "Chrome", "Version": "Safari",
+}  # fmt: skip
+_SYSTEMS = {
+    "Android": "Android",
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Windows": "Windows",
+    "Mac OS X": "macOS",
+    "Linux": "Linux",
+}
 _OWN_SCOPES = (ApiToken.Scope.READ, ApiToken.Scope.WRITE)
 
 
@@ -106,6 +119,24 @@ def _user(request: HttpRequest) -> User:
     return request.user
 
 
+def _password_form(user: User) -> PasswordChangeForm | None:
+    """Without the focus that Django gives it: the page is read from its top."""
+    if not user.has_usable_password():
+        return None
+    form = PasswordChangeForm(user)
+    form.fields["old_password"].widget.attrs.pop("autofocus", None)
+    return form
+
+
+def _browser(agent: str) -> str:
+    """What a browser calls itself, in words: ``Firefox 140 on Linux``."""
+    name = next((re.search(rf"({mark})/(\d+)", agent) for mark in _BROWSERS if f"{mark}/" in agent), None)
+    system = next((words for mark, words in _SYSTEMS.items() if mark in agent), "")
+    if name is None:
+        return agent[:60] or "\N{EN DASH}"
+    return f"{_BROWSERS[name[1]]} {name[2]}{' on ' if system else ''}{system}"
+
+
 def _shown(
     request: HttpRequest, *, password: Any = None, token: Any = None, secret: str = "", status: int = 200
 ) -> HttpResponse:
@@ -114,9 +145,11 @@ def _shown(
     sessions = Session.objects.filter(user=user, expire_date__gt=now).order_by("-began_at")
     context = {
         "grants": Grant.objects.filter(user=user).select_related("cost_centre").order_by("role", "cost_centre__code"),
-        "sessions": [{"row": row, "here": row.session_key == current} for row in sessions],
+        "sessions": [
+            {"row": row, "here": row.session_key == current, "browser": _browser(row.agent)} for row in sessions
+        ],
         "tokens": [tokens.described(one, now) for one in tokens.tokens().filter(user=user).order_by("-id")],
-        "password_form": (password or PasswordChangeForm(user)) if user.has_usable_password() else None,
+        "password_form": password or _password_form(user),
         "token_form": token or TokenForm(admin=is_admin(request)), "secret": secret, "admin": is_admin(request),
     }  # fmt: skip
     return render(request, "web/account.html", context, status=status)

@@ -84,10 +84,11 @@ def _described(rows: list[Alert], now: datetime) -> list[dict[str, Any]]:
     sent: dict[int, list[Delivery]] = {}
     for delivery in Delivery.objects.filter(occasion__in=occasions).order_by("pk"):
         sent.setdefault(occasions[delivery.occasion], []).append(delivery)
-    held = watch_alerts.silencing(now)
+    held, answers = watch_alerts.silencing(now), watch_alerts.answers(rows)
     return [
         {
             "row": row, "notices": [(one, sent.get(one.pk, [])) for one in notices.get(row.pk, [])[:TOLD]],
+            "former": answers.get(row.pk, [])[bool(row.acknowledged_by) :],
             "silent": any(one.holds(row.subject, row.severity, now) for one in held),
         }
         for row in rows

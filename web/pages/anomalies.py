@@ -1,5 +1,6 @@
 """The page Anomalies, below Budgets: days that cost far more or less than was forecast, why, and what people say of them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -26,7 +27,7 @@ from web.downloads import csv_file, xlsx_file
 from web.pages import anomalies_shown
 from web.pages.explore_menus import Menu
 
-SHOWN, LISTED = 20, 50  # drawn, and in each table; the files have all
+DRAWN, LISTED = 4, 50  # the largest by money: drawn, and in each table; the files have all
 IMPACTS = (Decimal(100), Decimal(1_000), Decimal(10_000))
 _TAG = "anomalies"
 
@@ -90,20 +91,25 @@ def _lists(request: HttpRequest, scope: Scope, view: View) -> dict[str, Any]:
     user: Any = request.user
     rows, told_field = selectors.listed(scope, view.asked), selectors.told_field(scope)
     still_open, closed = (rows.filter(state=state) for state in (Anomaly.State.OPEN, Anomaly.State.CLOSED))
-    quiet = still_open.filter(**{told_field: False})
-    told = sorted(still_open.filter(**{told_field: True}), key=lambda row: -abs(row.impact))
-    chosen = _chosen(scope, view, told[:SHOWN])
-    days = selectors.days([*([chosen] if chosen else []), *told[:SHOWN]])
+    told = _by_money(still_open.filter(**{told_field: True}))
+    drawn, others = told[:DRAWN], told[DRAWN:]
+    chosen = _chosen(scope, view, drawn)
+    days = selectors.days([*([chosen] if chosen else []), *drawn])
+    tables = {"others": others, "quiet": _by_money(still_open.filter(**{told_field: False})), "closed": list(closed)}
     return {
         "chosen": chosen and anomalies_shown.full(scope, chosen, days.get(chosen.pk, []), user),
-        "told": [anomalies_shown.full(scope, row, days.get(row.pk, []), user) for row in told[:SHOWN]],
-        "more": max(len(told) - SHOWN, 0),
+        "told": [anomalies_shown.full(scope, row, days.get(row.pk, []), user) for row in drawn],
+        "told_count": len(told), "others_count": len(others),
+        **{f"{name}_more": max(len(those) - LISTED, 0) for name, those in tables.items()},
         **{
             name: [anomalies_shown.line(row, view.search(of=row.pk)) for row in those[:LISTED]]
-            for name, those in (("quiet", quiet), ("closed", closed))
+            for name, those in tables.items()
         },
-        "quiet_more": max(quiet.count() - LISTED, 0), "closed_more": max(closed.count() - LISTED, 0),
     }  # fmt: skip
+
+
+def _by_money(rows: Iterable[Anomaly]) -> list[Anomaly]:
+    return sorted(rows, key=lambda row: -abs(row.impact))
 
 
 @require_safe

@@ -16,6 +16,8 @@ from allocation import closing, fx_changes, policy_changes, reconciliation_invoi
 from allocation.attribution import adjustments
 from allocation.close import policy, waivers
 from allocation.costing import other_charges, proposals
+from allocation.models import Grant
+from allocation.scope import roles_of
 from allocation.value import roi_benefits
 from finops.approvals import ApprovalError
 from finops.models import Approval
@@ -104,7 +106,8 @@ def asked_for(request: HttpRequest, kinds: Collection[str] | None) -> list[dict[
 
 def deciding(request: HttpRequest) -> dict[str, Any]:
     """What the template of a list of approvals needs beside it."""
-    return {"finance": is_finance(request), "here": request.get_full_path(), "longest_reason": REASON}
+    weighs = bool(roles_of(request.user) & {Grant.Role.ANALYST, Grant.Role.FINANCE})
+    return {"finance": is_finance(request), "weighs": weighs, "here": request.get_full_path(), "longest_reason": REASON}
 
 
 def back(request: HttpRequest, otherwise: str) -> HttpResponse:
@@ -119,7 +122,7 @@ def _described(asked: Approval) -> dict[str, Any]:
     parts = _PARTS[asked.kind](asked.details) if asked.kind in _PARTS else []
     return {
         "asked": asked, "kind": KINDS.get(asked.kind, asked.kind.replace("_", " ")), "parts": parts[:PARTS],
-        "more": max(len(parts) - PARTS, 0),
+        "more": max(len(parts) - PARTS, 0), "moves": asked.kind in (rule_changes.KIND, rule_changes.DOCUMENT),
     }  # fmt: skip
 
 

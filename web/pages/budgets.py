@@ -1,5 +1,6 @@
 """The page Budgets: what was meant to be spent against what was, and the form by which a budget is proposed."""
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -113,10 +114,12 @@ def _shown(request: HttpRequest, chosen: Chosen, form: BudgetForm, status: int =
     period, scope = _period(chosen), scope_of(request.user)
     may = budgets.may_propose_for(request.user)
     everything = sees_everything(request)
-    rows = selectors.against_actual(scope, period)
+    year, compared = selectors.to_date(period), selectors.compared_to_date(period)
+    rows = selectors.against_actual(scope, period, year=compared)
     context: dict[str, Any] = {
         "period": period, "months": chosen.months, "rows": rows, "form": form, "currency": settings.REPORT_CURRENCY,
-        "tab": "budgets", "versions": selectors.in_force(), "year": selectors.to_date(period),
+        "tab": "budgets", "versions": selectors.in_force(), "year": year, "compared": compared,
+        "uncovered": compared.start > year.start, "before": compared.start - timedelta(days=1),
         "accrued": any(row.accrual is not None for row in rows),
         "budgeted": any(row.ytd_budget is not None for row in rows),
         "proposes": may.everything or bool(may.cost_centres), "csv": f"/budgets/budgets.csv?month={period}",

@@ -1,7 +1,6 @@
 """The state of the page Explore is its URL: what is asked for, and the addresses of the views around it.
 
-What makes no sense in a URL is left out, as on the Overview, but for the month (web.pages.months); only what differs from the
-default is written.
+An address that asks for what cannot be is refused before (web.pages.parameters); only what differs from the default is written.
 """
 
 import re
@@ -99,7 +98,7 @@ def parse(text: str) -> Explored:
         column=given["cost"] if given.get("cost") in COST_COLUMNS else DEFAULT_COLUMN,
         currency=_match(r"[A-Z]{3}", given.get("currency")),
         filters=filters_of(pairs),
-        compare=_match(_MONTH, given.get("compare")),
+        compare=_match(_MONTH, given.get("compare") or given.get("vs")),  # as the menu is called
         budget=given.get("against") == "budget",
         effect=effect if effect in (*EFFECTS, BUDGET) else "",
         drill=given["drill"] if given.get("drill") in NAMES else "tier",

@@ -38,9 +38,12 @@ class PersonForm(forms.Form):
 class GrantForm(forms.Form):
     """A role for a user."""
 
-    user = forms.CharField(max_length=150)
+    user = forms.CharField(max_length=150, widget=forms.TextInput(attrs={"list": "user-names", "autocomplete": "off"}))
     role = forms.ChoiceField(choices=Grant.Role.choices)
-    cost_centre = forms.CharField(max_length=60, required=False, help_text="For viewer and owner: its code.")
+    cost_centre = forms.CharField(
+        max_length=60, required=False, help_text="For viewer and owner: its code.",
+        widget=forms.TextInput(attrs={"list": "centre-codes", "autocomplete": "off"}),
+    )  # fmt: skip
 
 
 @require_safe

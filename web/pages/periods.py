@@ -19,6 +19,7 @@ from allocation.calc.closing import CLOSED, FROZEN, OPEN, ORDER, PRELIMINARY, SO
 from allocation.close import checklist, gates, manifest, states, waivers
 from finops.periods import Period, PeriodError
 from web import periods
+from web.pages import period_accruals
 from web.pages.access import for_finance, for_those_who_see_the_books, is_finance
 from web.pages.approvals import asked_for, deciding
 from web.pages.months import wrong_month
@@ -89,6 +90,7 @@ def page(request: HttpRequest, period: Period) -> HttpResponse:
         "open_tasks": sum(task["state"] in ("open", "blocked") for task in found["checklist"]),
         "waiting": [row for row in asked_for(request, None) if row["asked"].pk in found["waiting"]],
         "tables": _tables(found["manifest_detail"]), **deciding(request), **_statements(request, period),
+        **period_accruals.of_period(period),
     }  # fmt: skip
     return render(request, "web/period.html", context)
 

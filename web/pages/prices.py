@@ -100,7 +100,7 @@ def history(request: HttpRequest) -> HttpResponse:
         "rows": rows if shown else [row for row in live if _tells(row, live)],
         "count": len(rows), "in_force": [row for row in plain if row["in_force"]], "found": bool(rows),
         "api": f"/api/v1/prices?{urlencode({'provider': provider, 'model': model, 'history': '1'})}",
-        "address": f"?{urlencode({'provider': provider, 'model': model})}",
+        "same": f"?{urlencode({'provider': provider, 'model': model})}",
     }  # fmt: skip
     return render(request, "web/price_history.html", context)
 

@@ -16,8 +16,8 @@ from allocation.reconciliation_evidence import MissingRate
 from finops.periods import Period, PeriodError
 from web import reconciled
 from web.downloads import csv_file
-from web.pages import charts
-from web.pages.access import for_finance, for_those_who_see_everything, is_finance
+from web.pages import charts, reconciliation_owed
+from web.pages.access import for_finance, for_those_who_see_everything, is_finance, sees_books
 from web.pages.approvals import asked_for, back, deciding
 from web.pages.months import Chosen, of_month, wrong_month
 from web.pages.paging import before_of
@@ -41,6 +41,7 @@ def page(request: HttpRequest, chosen: Chosen) -> HttpResponse:
         "months": chosen.months, "period": chosen.period, "run": run, "finance": is_finance(request),
         "invoices": reconciliation_invoices.in_force(chosen.period) if chosen.period else [],
         "waiting": asked_for(request, {reconciliation_invoices.KIND}), **deciding(request),
+        **reconciliation_owed.shown(chosen.period), "sees_books": sees_books(request),
     }  # fmt: skip
     if run is not None:
         context |= _of_run(request, run, chosen)

@@ -98,7 +98,7 @@ def _shown(request: HttpRequest, chosen: Chosen) -> HttpResponse:
         "lines": _lines(found), "count": len(found.lines), "elsewhere": found.elsewhere, "minimum": MINIMUM,
         "cohorts": [(each, _part(each.line.loaded, most), _part(each.line.cash, most)) for each in cohorts],
         "benefits": benefits, "known": known, "has_cost": bool(chosen.months), "evidence": evidence,
-        "units": sorted(found.total.other_units.items()),
+        "units": sorted(found.total.other_units.items()), "notes": roi.notes(scope, roi.RoiQuery(period, period, (by,))),
         "writes": bool(roles_of(request.user) & {Grant.Role.ANALYST, Grant.Role.FINANCE}),
         "csv": f"{reverse('roi-csv')}?{search}", "xlsx": f"{reverse('roi-xlsx')}?{search}",
         "api": f"/api/v1/roi?last={period}&group_by={_API[by]}", "site": request.build_absolute_uri("/api/v1/outcomes"),

@@ -170,7 +170,8 @@ def _cards(found: Report, currency: str) -> dict[str, Any]:
     dear = [row for row in every.rows if row.tier in _DEAR]
     now = every.chosen
     return {
-        "each": tier_words.each(now.cost_per_query, currency), "queries": now.queries, "net": mix and formats.times(mix.net),
+        "each": tier_words.each(tier_words.overall(now), currency), "queries": now.queries, "net": mix and formats.times(mix.net),
+        "known": tier_words.each(now.cost_per_query, currency),
         "tone": tier_words.tone(mix and mix.net), "within": formats.times(mix and mix.within),
         "why": every.why, "mix": formats.times(mix and mix.mix),
         "estimated": tier_words.share(tiering.estimated_share(now)), "estimated_cost": now.estimated_spend,

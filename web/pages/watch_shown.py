@@ -47,6 +47,7 @@ def budget(one: State) -> dict[str, Any]:
         "used": standing.used, "day": times(one.rates.get(24)), "hot": (one.rates.get(24) or 0) >= 2,
         "hours": [(f"{hours} h", times(found)) for hours, found in one.rates.items()], "left": left(one.hours_left),
         "firing": [reading.rule.code for reading in one.fired],
+        "at_proxy": one.unpriced if close else None, "without_proxy": close and close.middle - one.unpriced,
         "thresholds": [formats.percent(part, 0) for part in standing.crossed], "period": one.running.period,
     }  # fmt: skip
 

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from allocation.models import Grant
 from allocation.scope import ROLES_THAT_SEE_ALL, roles_of
 from ingest.source_status import Day
-from web import formats, styles
+from web import formats, kpi_labels, styles
 from web.audit_log import READ_AUDIT
 
 register = template.Library()
@@ -110,6 +110,21 @@ def strip(days: Sequence[Day], state: str = "") -> dict[str, Any]:
     text = ", ".join(f"{number} {DAYS[name]}" for name, number in told.items() if number)
     marks = [(day.state, f"{day.day:%a} {day.day.day} {day.day:%b %Y}: {DAYS[day.state]}") for day in days]
     return {"marks": marks, "quiet": state in ("never", "disabled"), "label": f"Last {len(days)} days: {text}"}
+
+
+@register.simple_tag
+def kpi(label: str, code: str = "") -> SafeString:
+    """A label that is a key figure: on hover and focus its definition from the registry, and the way to it.
+
+    ``code``: where the label alone does not say which figure. Raises KeyError for a label that is none.
+    """
+    found = code or kpi_labels.code_of(label)
+    if not found:
+        raise KeyError(label)
+    return format_html(
+        '<a class="defined" data-kpi="{}" href="{}" title="{}">{}</a>',
+        found, kpi_labels.address(found), kpi_labels.told(found), label,
+    )  # fmt: skip
 
 
 @register.simple_tag(takes_context=True)

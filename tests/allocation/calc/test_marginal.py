@@ -177,7 +177,8 @@ def test_below_the_minimum_sample_nothing_is_claimed(side: bool) -> None:
 def test_tasks_that_are_not_alike_are_not_compared() -> None:
     found = compare([*arm(True, {"a": (90, 100)}), *arm(False, {"b": (40, 100)})])
     assert (found.method, found.verdict) == ("none", "not_comparable")
-    assert compare([]).verdict == "not_comparable"
+    few = compare([*arm(True, {"a": (MINIMUM - 1, 100)}), *arm(False, {"b": (40, 100)})])
+    assert (few.method, few.verdict, compare([]).verdict) == ("none", "too_few", "too_few"), "whatever else"
 
 
 def test_pairs_are_preferred_and_need_fewer_tasks() -> None:

@@ -58,6 +58,9 @@ def test_all_that_an_outcome_says() -> None:
         ({"at": "2026-09-08T13:00:00"}, "at", "bad_time"), ({"at": "yesterday"}, "at", "bad_time"),
         ({"at": "2026-11-08T13:00:00Z"}, "at", "out_of_window"), ({"at": "2014-11-08T13:00:00Z"}, "at", "out_of_window"),
         ({"success": None}, "success", "missing"), ({"success": "maybe"}, "success", "bad_choice"),
+        ({"success": "yes"}, "success", "bad_choice"), ({"success": 1}, "success", "bad_choice"),
+        ({"value": "-1", "currency": "EUR"}, "value", "negative"),
+        ({"value": "1", "currency": "XXX"}, "currency", "bad_currency"),
         ({"quality": "1.01", "rubric": "a"}, "quality", "out_of_range"), ({"quality": "0.5"}, "rubric", "missing"),
         ({"quality": "NaN", "rubric": "a"}, "quality", "bad_number"), ({"quality": True, "rubric": "a"}, "quality",
         "bad_number"),
@@ -92,7 +95,7 @@ def test_two_rows_that_disagree_on_one_moment_are_not_both_taken() -> None:
 
 
 def test_the_same_content_has_one_hash_however_it_is_written() -> None:
-    one_way = one(value="12.50", currency="EUR", success="yes").content_hash
+    one_way = one(value="12.50", currency="EUR", success="TRUE").content_hash
     assert one_way == one(value="12.5", currency="EUR", observed_at="2026-09-09T00:00:00Z").content_hash
     assert one_way != one(value="12.51", currency="EUR").content_hash
 

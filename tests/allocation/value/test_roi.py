@@ -74,6 +74,11 @@ def test_what_corrects_a_frozen_day_belongs_to_the_cohort_it_corrects() -> None:
     CostDaily.objects.filter(effective_cost=9).update(basis="correction", corrects_date=date(2026, 9, 1))
     assert roi.report(EVERYTHING, asked()).total.loaded == 69
     assert roi.report(EVERYTHING, asked(first=OCTOBER, last=OCTOBER)).total.loaded == 0
+    said = {first: roi.notes(EVERYTHING, asked(first=first, last=OCTOBER)) for first in (SEPTEMBER, OCTOBER)}
+    assert said[OCTOBER] == ["Spend is as restated: 9.00 USD posted in these months for others is left out"]
+    assert said[SEPTEMBER] == [], "posted in one of the months for another of them"
+    (said_of_september,) = roi.notes(EVERYTHING, asked())
+    assert "9.00 USD of corrections posted in other months count here" in said_of_september
 
 
 def test_three_people_make_a_benefit_count() -> None:
@@ -251,7 +256,7 @@ def test_an_upgrade_is_compared_on_the_same_tasks() -> None:
     found = roi_marginal.answer(EVERYTHING, question, "USD", Decimal(2))
     assert (found.found.method, found.found.verdict) == ("paired", "better")
     assert float(found.found.returned.estimate) == pytest.approx(2 * 0.2 / 0.1 - 1)
-    assert roi_marginal.answer(Scope(), question, "USD").found.verdict == "not_comparable"
+    assert roi_marginal.answer(Scope(), question, "USD").found.verdict == "too_few"
     euro = roi_marginal.answer(EVERYTHING, question, "EUR")
     assert (euro.found.base.costed, euro.found.verdict) == (0, "better")
 

@@ -81,6 +81,7 @@ class Command(LedgerCommand):
             self.stdout.write(f"{(row.code or 'whole')[:22]:<22}{texts}")
         return {
             "month": str(period), "currency": rows[0].currency if rows else "", "year_from": str(selectors.to_date(period).start),
+            "compared_from": str(selectors.compared_to_date(period).start),
             "cost_centres": [_row(row) for row in rows],
         }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Forecast daily cost from what was spent."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -8,6 +9,7 @@ from django.utils import timezone
 from forecasting import forecasts, hourly
 from forecasting.calc.baseline import ForecastError
 from forecasting.calc.hourly import HourSeries
+from forecasting.forecast_selectors import unstated
 from forecasting.models import Forecast, ForecastMonth, ForecastSeries
 from web.management.base import LedgerCommand, RefusedHere, WrongUse, as_option
 
@@ -63,9 +65,9 @@ class Command(LedgerCommand):
             f"{found.currency}, hours from {found.starts:%Y-%m-%d %H:%M} UTC, of hours since {found.history_from:%Y-%m-%d}"
         )
         for hour in whole.hours:
-            self.stdout.write(
-                f"  {hour.at:%Y-%m-%d %H:%M} {hour.point:>14,.4f}   80 % {hour.low_80:>14,.4f} to {hour.high_80:>14,.4f}"
-            )
+            low, high = hour.band.low_80, hour.band.high_80
+            spread = "" if low is None or high is None else f"   80 % {low:>14,.4f} to {high:>14,.4f}"
+            self.stdout.write(f"  {hour.at:%Y-%m-%d %H:%M} {hour.point:>14,.4f}{spread}")
         if whole.refusal:
             self.stdout.write(f"  {whole.refusal}")
         if found.without:
@@ -83,9 +85,12 @@ class Command(LedgerCommand):
             f"by {', '.join(found.dimensions)}"
         )
         for month in months:
-            low, high = month.percentiles[9], month.percentiles[89]
             part = "" if month.whole else "  (its first days)"
-            out.write(f"  {month.month:%Y-%m} {month.point:>18,.2f}   80 % {low:>18,.2f} to {high:>18,.2f}{part}")
+            spread = month.percentiles
+            held = f"   80 % {spread[9]:>18,.2f} to {spread[89]:>18,.2f}" if spread else ""
+            out.write(f"  {month.month:%Y-%m} {month.point:>18,.2f}{held}{part}")
+        if why := unstated(whole):
+            out.write(f"  no interval: {why}")
         if (share := found.coverage["80"]) is not None:
             out.write(f"  of {found.checked:,} past days {share:.1%} lay inside their interval of 80 %")
         refused = found.series.filter(level=found.dimensions, method="").order_by("key")
@@ -98,9 +103,10 @@ class Command(LedgerCommand):
 
 
 def _month(month: ForecastMonth) -> dict[str, Any]:
+    low, high = (month.percentiles[9], month.percentiles[89]) if month.percentiles else (None, None)
     return {
         "month": f"{month.month:%Y-%m}", "whole": month.whole, "actual": f"{month.actual:.12f}",
-        "point": f"{month.point:.12f}", "low_80": f"{month.percentiles[9]:.12f}", "high_80": f"{month.percentiles[89]:.12f}",
+        "point": f"{month.point:.12f}", "low_80": _text(low), "high_80": _text(high),
     }  # fmt: skip
 
 
@@ -109,7 +115,12 @@ def _of_hours(each: HourSeries) -> dict[str, Any]:
         "key": dict(zip(each.level, each.key, strict=True)), "method": each.method, "refusal": each.refusal,
         "history": each.history,
         "hours": [
-            {"hour": hour.at.isoformat(), **{name: f"{getattr(hour, name):.12f}" for name in hour._fields[1:]}}
+            {"hour": hour.at.isoformat(), "point": _text(hour.point),
+             **{name: _text(bound) for name, bound in hour.band._asdict().items()}}
             for hour in each.hours
         ],
     }  # fmt: skip
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else f"{amount:.12f}"
