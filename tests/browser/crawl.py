@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import axe_playwright_python
 from django.urls import Resolver404, get_resolver, resolve
-from playwright.sync_api import Browser, BrowserContext, Page, Request
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Request
 
 from tests.browser.site import SIZES, no_sideways_scroll
 
@@ -118,6 +119,8 @@ class Walk:
             self.wrong.append(f"{path}: {answer and answer.status}")
             return
         page.wait_for_load_state("networkidle")
+        with suppress(Error):  # the Overview is drawn by its first callback
+            page.locator("h1").first.wait_for(timeout=20_000)
         if not page.title() or page.locator("h1").count() != 1:
             self.wrong.append(
                 f"{path}: {page.locator('h1').count()} headings of the first level, title {page.title()!r}"

@@ -28,6 +28,25 @@ document.addEventListener("keydown", (event) => {
   open.querySelector("summary").focus();
 });
 
+/* What scrolls is reached by keyboard, and only that: a table that fits is no stop. */
+const boxes = new ResizeObserver((entries) => entries.forEach((entry) => scrollsOrNot(entry.target)));
+function scrollsOrNot(box) {
+  const scrolls = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
+  if (!scrolls) return ["tabindex", "role", "aria-label"].forEach((name) => box.removeAttribute(name));
+  const title = box.closest("section")?.querySelector("h2, h3");
+  box.tabIndex = 0;
+  box.setAttribute("role", "group");
+  box.setAttribute("aria-label", `${title ? title.textContent.trim() : "Table"}, scrolls`);
+}
+function watchBoxes() {
+  for (const box of document.querySelectorAll(".scroll:not([data-watched])")) {
+    box.dataset.watched = "";
+    boxes.observe(box);
+  }
+}
+document.addEventListener("DOMContentLoaded", watchBoxes);
+new MutationObserver(watchBoxes).observe(document.documentElement, { childList: true, subtree: true });
+
 function closeMenus(except) {
   for (const menu of document.querySelectorAll("details.menu[open]")) {
     if (menu !== except) menu.open = false;
