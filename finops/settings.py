@@ -155,7 +155,7 @@ API_RATE = env_choice("FINOPS_API_RATE", ("1200/min", "off", "120/min", "300/min
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "web.api.authentication.TokenAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "web.api.authentication.OwnSession",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["web.api.permissions.WithinTokenScope"],
     "DEFAULT_THROTTLE_CLASSES": ["web.api.throttling.PerCaller"] if API_RATE != "off" else [],

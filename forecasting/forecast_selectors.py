@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from django.db.models import QuerySet, Sum
 
 from allocation.models import CostCentre, CostDaily
 from allocation.scope import Scope
-from allocation.selectors import CostQuery, costs
+from allocation.selectors import CostQuery, choices, costs
 from finops.periods import Period
 from forecasting import forecasts
 from forecasting.calc.intervals import ENOUGH, LEVELS
@@ -99,14 +99,17 @@ def apart(scope: Scope, found: Forecast, level: Sequence[str]) -> list[Apart]:
 
 
 def marks(scope: Scope, found: Forecast) -> list[dict[str, Any]]:
-    """Events and price steps ahead, as far as they concern cost centres in scope, and without the names of others."""
-    own = None if scope.everything else set(scope.of(CostCentre.objects.all(), "id").values_list("code", flat=True))
+    """Events and price steps ahead, as far as they concern what is in scope, and without the names of anything else."""
+    if scope.everything or not found.marks:
+        return list(found.marks)
+    seen = choices(scope, Period(found.history_from, found.starts_on + timedelta(days=found.horizon)))
+    seen[CENTRE] = list(scope.of(CostCentre.objects.all(), "id").values_list("code", flat=True))
     kept = []
     for mark in found.marks:
         where = dict(mark["where"])
-        if own is not None and CENTRE in where:
-            where[CENTRE] = [code for code in where[CENTRE] if code in own]
-        if where.get(CENTRE, own) != []:
+        for name in [CENTRE] if CENTRE in where else where:  # what names a cost centre is told to it whole
+            where[name] = [value for value in where[name] if value in seen[name]]
+        if all(where.values()):
             kept.append(mark | {"where": where})
     return kept
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from django.db.models import Q
 from django.utils import timezone
+from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
@@ -39,6 +40,14 @@ class TokenAuthentication(BaseAuthentication):
         return 'Bearer realm="Inference Ledger"'
 
 
+class OwnSession(SessionAuthentication):
+    """The session of who has logged in. Its CSRF check leaves the body to the view, which reads it row by row where it may."""
+
+    def enforce_csrf(self, request: Any) -> None:
+        """Raise PermissionDenied without the right token, which is looked for in the header, or in a form's fields."""
+        super().enforce_csrf(getattr(request, "_request", request))
+
+
 def _note_use(token: ApiToken) -> None:
     before = timezone.now() - _USE_IS_NOTED_EVERY
     if token.last_used_at is None or token.last_used_at <= before:
@@ -55,3 +64,9 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:  # noqa: ARG002
         """HTTP bearer."""
         return {"type": "http", "scheme": "bearer", "description": "Made by `manage.py token create`."}
+
+
+class OwnSessionScheme(SessionScheme):  # type: ignore[no-untyped-call]
+    """How the OpenAPI document names the session."""
+
+    target_class = "web.api.authentication.OwnSession"
