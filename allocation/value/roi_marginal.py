@@ -143,7 +143,8 @@ def efforts(scope: Scope, period: Period, currency: str) -> Efforts:
         features = sorted({feature for run in runs for feature in run.features})
         value = _worth(scope, features, currency)
         advice = advise(name, [_effort(run) for run in _newest(runs)], None if value is None else float(value))
-        made.append(ClassAdvice(name, features, sum(queries.get(feature, 0) for feature in features), value, advice))
+        told = features if scope.everything else [feature for feature in features if feature in queries]
+        made.append(ClassAdvice(name, told, sum(queries.get(feature, 0) for feature in features), value, advice))
     covered = {feature for each in made for feature in each.features}
     unknown = sum(n for feature, n in queries.items() if feature not in covered)
     made.sort(key=lambda each: (-each.queries, each.task_class))

@@ -11,7 +11,7 @@ import yaml
 from django.test import Client
 
 from allocation.models import BenchmarkRun, Benefit, CostDaily, Outcome, OutcomeHistory
-from finops.models import AuditEvent
+from finops.models import AuditEvent, User
 from tests.web.ledger import Usage, bearer, centre, load, person
 
 pytestmark = pytest.mark.django_db
@@ -73,6 +73,21 @@ def test_a_refused_row_is_told_beside_its_neighbours(analyst: dict[str, str]) ->
         (2, "not_json", ""), (3, "unknown_field", "comment"),
     ]  # fmt: skip
     assert "Ann" not in json.dumps(found)
+
+
+def test_a_session_sends_batches_row_by_row_too_and_not_without_its_csrf_token(analyst: dict[str, str]) -> None:
+    """The check of the CSRF token leaves the body to the view: one row with a NUL costs its neighbours nothing."""
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(User.objects.get(username="ann"))
+    browser.cookies["csrftoken"] = "a" * 32
+    lines = [json.dumps(row) for row in [*rows(1), ROW | {"id": "bad\0id"}, ROW | {"id": "t-9"}]]
+    for token, status in (("b" * 32, 403), ("a" * 32, 200)):
+        answer = browser.post(
+            "/api/v1/outcomes", "\n".join(lines), content_type="application/x-ndjson", headers={"X-CSRFToken": token}
+        )
+        assert answer.status_code == status, answer.content
+    said = answer.json()
+    assert (said["received"], said["stored"], [each["row"] for each in said["refused"]]) == (3, 2, [2])
 
 
 @pytest.mark.parametrize("nul", ["\\u0000", "\x00"])

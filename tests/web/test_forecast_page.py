@@ -12,8 +12,9 @@ import openpyxl
 import pytest
 from django.test import Client
 
+from allocation.scope import scope_of
 from finops.models import User
-from forecasting import calendar
+from forecasting import calendar, forecast_selectors
 from forecasting.calc.backtest import SCORES
 from forecasting.models import Backtest, Forecast, ForecastMonth
 from tests.conftest import empty_ledger
@@ -117,6 +118,21 @@ def test_the_chart_marks_the_calendar_event_and_the_forecast_knows_of_it(live: F
     assert float(days["2026-09-28"]["point"]) == pytest.approx(1.5 * float(days["2026-09-21"]["point"]), rel=0.1)
     assert api("ann", "/api/v1/forecasts")["marks"] == live.marks
     assert [mark["event"] for mark in live.marks] == ["Autumn sale"]
+
+
+def test_marks_name_no_model_that_a_reader_never_used(live: Forecast) -> None:
+    """CC-200 uses claude-haiku-4-5 of anthropic alone."""
+    found = Forecast.objects.get(pk=live.pk)
+    found.marks = [
+        {"where": where}
+        for where in (
+            {"ServiceProviderName": ["openai"], "x_Model": ["gpt-5"]}, {"x_Model": ["claude-haiku-4-5", "gpt-5"]}, {},
+            {"x_CostCentre": ["CC-100", "CC-200"]}, {"x_CostCentre": ["CC-100"]},
+        )
+    ]  # fmt: skip
+    kept = forecast_selectors.marks(scope_of(User.objects.get(username="olga")), found)
+    assert [mark["where"] for mark in kept] == [{"x_Model": ["claude-haiku-4-5"]}, {}, {"x_CostCentre": ["CC-200"]}]
+    assert forecast_selectors.marks(scope_of(User.objects.get(username="ann")), found) == found.marks
 
 
 def test_the_table_of_series_says_method_skill_coverage_and_why_one_is_refused(live: Forecast) -> None:

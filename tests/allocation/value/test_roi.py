@@ -316,3 +316,7 @@ def test_effort_is_advised_for_the_own_mix() -> None:
         "low",
         False,
     )
+    elsewhere = Scope(cost_centres=frozenset({centre("CC-900").pk}))
+    assert [(each.features, each.queries) for each in roi_marginal.efforts(elsewhere, SEPTEMBER, "USD").classes] == [
+        ([], 0)
+    ]
