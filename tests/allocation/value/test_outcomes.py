@@ -95,7 +95,7 @@ def test_refused_rows_are_told_and_their_neighbours_kept() -> None:
     centre("CC-1")
     found = take(day(9, cost_centre="CC-1"), day(9, id="t-2", cost_centre="CC-9"), day(9, id="t-3"))
     assert found.stored == 2
-    assert [(each.row, each.reason) for each in found.refused] == [(1, "unknown_owner")]
+    assert [(each.row, each.reason) for each in found.refused] == [(2, "unknown_owner")]
     event = AuditEvent.objects.get(action="outcomes.take")
     assert (event.actor, event.details["stored"], event.details["refused"]) == ("ann", 2, 1)
 
