@@ -96,10 +96,10 @@ def refresh_day(day: date, known: KnownKeys) -> None:
         if not marked:
             return
         marked |= bucket_tiers.concerned(day, marked, known)
-        scanned = None if ALL_KEYS in marked else sorted(marked - {RATE_ANEW})
         was_layered = LayerDay.objects.filter(charge_date=day).exists()
         lines = lines_of_day(day)
         near = _keys_around(day)
+        scanned = _scanned(marked, {key for on, key in near if on == day})
         dimensions = known.of({*marked, *(key for _, key in near), *(line[0] for line in lines)})
         loaded, slots = price_book(), {slot.pk: slot for slot in RateSlot.objects.all()}
         by_id = {"gateway", "trace"} <= {found["layer"] for found in dimensions.values()}
@@ -124,6 +124,15 @@ def refresh_day(day: date, known: KnownKeys) -> None:
             allocating.allocate_day(day, dimensions, layered=layered, posting=usage)
         day_calls.mark_stale(day)
         terms.rate_anew(bearing)
+
+
+def _scanned(marked: set[int], kept: set[int]) -> list[int] | None:
+    """The usage keys whose facts are read; None: all of the day's, where they are marked with every key the cube has of it.
+
+    The first import of a day marks thousands: to compare each fact with them costs more than to sum it.
+    """
+    some = marked - {RATE_ANEW}
+    return None if ALL_KEYS in marked or (some and kept <= some) else sorted(some)
 
 
 @contextmanager

@@ -36,6 +36,8 @@ SUM_COLUMNS = ("charge_date", "key_id", "tier_rule", "slot_id", "events", "reque
 
 def sums_of_day(day: date, key_ids: Sequence[int] | None) -> list[tuple[Any, ...]]:
     """The facts of one day (of these usage keys; None: all) summed by key, tier rule and slot: SUM_COLUMNS."""
+    if key_ids is not None and not key_ids:
+        return []
     some = "" if key_ids is None else "AND usage_key_id = ANY(%s)"
     sums = ", ".join(f"sum({name})" for name in _SUMMED)
     return rows(
@@ -48,6 +50,8 @@ def sums_of_day(day: date, key_ids: Sequence[int] | None) -> list[tuple[Any, ...
 
 def unit_sums_of_day(day: date, key_ids: Sequence[int] | None) -> list[tuple[Any, ...]]:
     """Non-token usage of one day: (charge_date, usage_key_id, tier_rule, rate_slot_id, unit, quantity)."""
+    if key_ids is not None and not key_ids:
+        return []
     some = "" if key_ids is None else "AND e.usage_key_id = ANY(%s)"
     return rows(
         "SELECT e.charge_date, e.usage_key_id, e.tier_rule, e.rate_slot_id, u.unit, sum(u.quantity) "
