@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from allocation.models import CostCentre, Grant
 from allocation.scope import EVERYTHING, Scope, roles_of
@@ -77,8 +77,9 @@ def carry_out(asked: Approval) -> None:
     Budget.objects.select_for_update().get(pk=version.budget_id)
     if version.covers is not None and in_force_of(version.budget) != version.base:
         raise BudgetError(f"{version} was made from a version that is not in force any more: propose it again")
-    version.approved_at = timezone.now()
+    version.approved_at = Now()  # the clock that months are closed by
     version.save(update_fields=["approved_at"])
+    version.refresh_from_db(fields=["approved_at"])
 
 
 def may_propose_for(user: Any) -> Scope:

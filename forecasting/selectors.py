@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -41,9 +42,11 @@ class BudgetRow(NamedTuple):
     ytd_left: Decimal | None
 
 
-def in_force() -> list[BudgetVersion]:
-    """The version in force of every budget, by year and name."""
+def in_force(at: datetime | None = None) -> list[BudgetVersion]:
+    """The version in force of every budget, by year and name; ``at``: as it was then."""
     rows = BudgetVersion.objects.filter(approved_at__isnull=False).select_related("budget")
+    if at is not None:
+        rows = rows.filter(approved_at__lte=at)
     newest: dict[int, BudgetVersion] = {}
     for version in rows.order_by("approved_at", "number"):
         newest[version.budget_id] = version
@@ -63,9 +66,9 @@ def budget_to_date(code: str | None, period: Period, *, currency: str = "") -> D
     return budget_of(code, to_date(period), currency=currency)
 
 
-def budgets(period: Period, *, currency: str = "") -> Amounts:
-    """Cost centre -> its budget for the days of a period; None is the whole."""
-    versions = {version.pk: version.budget_id for version in in_force()}
+def budgets(period: Period, *, currency: str = "", at: datetime | None = None) -> Amounts:
+    """Cost centre -> its budget for the days of a period; None is the whole. ``at``: by the versions in force then."""
+    versions = {version.pk: version.budget_id for version in in_force(at)}
     lines = BudgetLine.objects.filter(
         version__in=versions, start__lt=period.end, end__gt=period.start, currency=currency or settings.REPORT_CURRENCY
     )

@@ -1,6 +1,6 @@
 """Which months are frozen, and where what comes late is posted."""
 
-from datetime import date
+from datetime import date, datetime
 
 from django.db import connection
 
@@ -23,6 +23,12 @@ def frozen_months() -> set[date]:
 def is_frozen(day: date) -> bool:
     """Whether the day lies in such a month."""
     return state_of(day) in FROZEN
+
+
+def frozen_at(month: date) -> datetime | None:
+    """When the figures of the month that holds the day were frozen; None: they are not."""
+    found = BillingPeriod.objects.filter(month=month.replace(day=1), state__in=FROZEN)
+    return found.values_list("soft_closed_at", flat=True).first()
 
 
 def posting_day(day: date) -> date:

@@ -137,13 +137,16 @@ def _shown(client: Client, path: str) -> Any:
     response = client.get(path)
     assert response.status_code == 200, (path, response.content)
     without_months = r"(Oct(?:ober)? 2026)(?: \d{4}-\d\d)+"  # those to choose: there are more of them every month
-    return re.sub(without_months, r"\1", text(response.content.decode()))
+    shown = re.sub(without_months, r"\1", text(response.content.decode()))
+    return re.sub(r"just now|\d+ (?:s|min) ago", "then", shown)
 
 
 def _figures(part: Any) -> list[str]:
-    """Every figure of a page of Dash, but for the months to choose."""
+    """Every figure of a page of Dash, but for the months to choose and the bills that came of the month, before or since."""
     if isinstance(part, dict):
         if "menu month" in str(part.get("className", "")):
+            return []
+        if part.get("className") == "card" and "tax included" in str(part):
             return []
         part = list(part.values())
     if isinstance(part, list):

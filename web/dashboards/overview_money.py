@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from allocation.close import owed
 from allocation.close.owed import Owed
+from allocation.close.periods import frozen_at
 from allocation.models import CostCentre, Reconciliation
 from allocation.scope import Scope
 from finops.periods import Period
@@ -30,7 +31,7 @@ class Explained:
 @dataclass(frozen=True)
 class Money:
     """``close`` and ``budget`` None: there is none, and ``no_close`` and ``no_budget`` say why. ``bills`` None: not for this
-    reader.
+    reader. The budget of a frozen month is the one it was closed with, as on its statements; bills go on coming.
     """
 
     close: AtClose | None = None
@@ -79,7 +80,7 @@ def _budget(
 ) -> tuple[Decimal | None, str]:
     if filters.keys() - {_CENTRE}:
         return None, "budgets are of cost centres"
-    found = selectors.budgets(period, currency=currency)
+    found = selectors.budgets(period, currency=currency, at=frozen_at(period.start))
     wanted = filters.get(_CENTRE) or codes
     if wanted is None:
         return found.get(selectors.WHOLE), ""
