@@ -198,7 +198,7 @@ def test_without_statements_the_page_says_when_they_come() -> None:
     assert "No statement is drafted yet" in text(page(client_of("finance"), "/statements/"))
     client = client_of("auditor")
     assert client.get("/statements/?month=2026-13").status_code == 400
-    assert client.get("/statements/?state=lost").status_code == 404
+    assert client.get("/statements/?state=lost").status_code == 400
     assert client.get("/statements/2026-09/none").status_code == 404
     assert client.get(f"/statements/{2**70}.pdf").status_code == 404
 

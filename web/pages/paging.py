@@ -4,17 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import Http404, HttpRequest
+from django.http import HttpRequest
 
 
 def before_of(request: HttpRequest) -> int | None:
-    """Where the page begins. Raises Http404 for what is no id."""
+    """Where the page begins. An id, or nothing: what is none is answered before (web.pages.parameters)."""
     text = request.GET.get("before", "")
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise Http404
-    return int(text)
+    return int(text) if text else None
 
 
 def page_of(request: HttpRequest, found: Sequence[Any], size: int, /, **chosen: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from allocation.calc.bridge_effects import BUDGET, EFFECTS
 from allocation.calc.claims import CALCULATORS
 from allocation.calc.claims_calculators import TIER_COST
 from allocation.calc.claims_checked import VERDICTS
+from allocation.models import Statement
 from allocation.value.agents import FILTERS as OF_AGENTS
 from finops.currencies import check_currency
 from finops.focus import COST_COLUMNS
@@ -25,14 +26,19 @@ from finops.periods import Period, PeriodError
 from forecasting.advice import FIELDS, KINDS, PER
 from forecasting.calc.watch_policy import SEVERITIES
 from forecasting.models import Alert
+from ingest.calc.prices import BOOKS, PRICE_CLASSES
+from ingest.calc.reasons import REASONS
+from ingest.models import IngestRun
 from web.audit_log import FILTERS as OF_AUDIT
 from web.dimensions import FILTERS
 from web.pages.anomalies import IMPACTS
 from web.pages.calculators import CALCULATOR
 from web.pages.explore_state import GRANULARITIES, NAMES, SPANS
+from web.pages.queries import PLACE
 from web.pages.roi import BY
 from web.pages.wrong import WrongParameter, wrong_page
 from web.queried import bins_of
+from web.reconciled import CAUSES, STATES, UNEXPLAINED
 
 Check = Callable[[str], str]  # '' or what is wrong with a value
 Takes = dict[str, Check]
@@ -102,6 +108,14 @@ def _number(text: str) -> str:
     return "" if re.fullmatch("[0-9]{1,18}", text, re.ASCII) else "a number"
 
 
+def _model(text: str) -> str:
+    return "" if "/" in text and "\0" not in text else "a provider and a model, as openai/gpt-5"
+
+
+def _place(text: str) -> str:
+    return "" if PLACE.fullmatch(text) else "the address of the next page says where it begins"
+
+
 _MONTH: Takes = {"month": _month}
 _DAY: Takes = {"day": _day}
 _RUN: Takes = {"run": _any}
@@ -128,9 +142,12 @@ _PREDICT: Takes = {
     "tools": _one_of(["yes", "no"]),
 }  # fmt: skip
 _ROI: Takes = _MONTH | {"by": _one_of(BY)}
-_PRICES: Takes = dict.fromkeys(("q", "provider", "class", "book"), _any)
+_PRICES: Takes = {"q": _value, "provider": _value, "class": _one_of(PRICE_CLASSES), "book": _one_of(BOOKS)}
 _MARGINS: Takes = dict.fromkeys(("price", "fixed", "by"), _any) | _MONTH
-_LINES: Takes = _MONTH | dict.fromkeys(("provider", "state", "cause", "currency", "account", "before"), _any)
+_LINES: Takes = _MONTH | {
+    "provider": _value, "account": _value, "currency": _value, "before": _number, "state": _one_of(STATES),
+    "cause": _one_of([*CAUSES, UNEXPLAINED]),
+}  # fmt: skip
 _SCENARIOS: Takes = {"scenario": _of_several}
 
 # Pages that are not named here take no parameters.
@@ -141,7 +158,7 @@ TAKES: dict[str, Takes] = {
     **dict.fromkeys(("tiers-agents", "tiers-agents-csv", "tiers-agents-xlsx", "tiers-agents-runaways-csv"), _AGENTS),
     **dict.fromkeys(("tiers-policy", "tiers-policy-csv", "tiers-policy-xlsx"), _MONTH),
     **dict.fromkeys(("tiers-predict", "tiers-predict-csv", "tiers-predict-xlsx"), _PREDICT),
-    "queries": _QUERIES | {"trace": _any, "after": _any},
+    "queries": _QUERIES | {"trace": _any, "after": _place},
     **dict.fromkeys(("queries-csv", "queries-xlsx"), _QUERIES),
     **dict.fromkeys(("query", "query-calls-csv"), _DAY),
     **dict.fromkeys(("roi", "roi-csv", "roi-xlsx"), _ROI),
@@ -164,24 +181,25 @@ TAKES: dict[str, Takes] = {
     "calculators-claims": {"verdict": _one_of(VERDICTS)},
     "source-imported": {"kind": _any, "account": _any},
     "data-health": _MONTH,
-    "quarantine": dict.fromkeys(("source", "reason", "before"), _any),
-    "runs": dict.fromkeys(("state", "connection", "before"), _any),
-    "run": {"before": _any},
-    "prices": _PRICES | {"after": _any},
+    "quarantine": {"source": _value, "reason": _one_of(REASONS), "before": _number},
+    "runs": {"state": _one_of(IngestRun.State.values), "connection": _value, "before": _number},
+    "run": {"before": _number},
+    "prices": _PRICES | {"after": _model},
     "prices-csv": _PRICES,
-    "price-history": dict.fromkeys(("provider", "model"), _any) | {"all": _one_of(["1"])},
+    "price-history": dict.fromkeys(("provider", "model"), _value) | {"all": _one_of(["1"])},
     **dict.fromkeys(("price-vendors", "commitments", "commitments-csv", "capacity"), _MONTH),
     **dict.fromkeys(("allocation", "allocation-csv", "allocation-splits", "allocation-splits-csv"), _MONTH),
-    "reconciliation": _MONTH | {"currency": _any},
+    "reconciliation": _MONTH | _CURRENCY,
     "reconciliation-owed-csv": _MONTH,
     **dict.fromkeys(("reconciliation-lines", "reconciliation-csv"), _LINES),
+    **dict.fromkeys(("approvals", "deliveries"), {"before": _number}),
     "invoices": _MONTH,
     "invoice": {"after": _number},
-    "statements": _MONTH | {"state": _any},
+    "statements": _MONTH | {"state": _one_of(Statement.State.values)},
     "statements-csv": _MONTH,
     "statement": {"version": _number, "currency": _currency},
     "people": {"q": _any},
-    "audit": dict.fromkeys((*OF_AUDIT, "before"), _any),
+    "audit": dict.fromkeys(OF_AUDIT, _any) | {"before": _number},
     "export-statement": {},
 }  # fmt: skip
 

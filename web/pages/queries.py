@@ -29,7 +29,7 @@ from web.pages.explore_state import Explored, parse
 from web.pages.months import month_of_cost, told_month
 
 FILE_ROWS = 1_000
-_PLACE = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,60})?)~([0-9]{1,18})", re.ASCII)
+PLACE = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,60})?)~([0-9]{1,18})", re.ASCII)
 
 
 class View(NamedTuple):
@@ -138,13 +138,8 @@ def _traced(request: HttpRequest, trace: str) -> HttpResponse:
 
 
 def _after(request: HttpRequest) -> Place | None:
-    text = request.GET.get("after", "")
-    if not text:
-        return None
-    found = _PLACE.fullmatch(text)
-    if found is None:
-        raise Http404
-    return Place(Decimal(found[1]), int(found[2]))
+    found = PLACE.fullmatch(request.GET.get("after", ""))
+    return Place(Decimal(found[1]), int(found[2])) if found else None
 
 
 @require_safe

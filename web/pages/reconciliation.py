@@ -21,7 +21,8 @@ from web.pages.access import for_finance, for_those_who_see_everything, is_finan
 from web.pages.approvals import asked_for, back, deciding
 from web.pages.months import Chosen, of_month, wrong_month
 from web.pages.paging import before_of
-from web.reconciled import CAUSES, LEVELS, STATES, UNEXPLAINED, Account, Filter
+from web.pages.wrong import WrongParameter
+from web.reconciled import CAUSES, LEVELS, UNEXPLAINED, Account, Filter
 from web.templatetags.charging import STATES as STATE_NAMES
 
 SHOWN, OPEN = 100, 8
@@ -54,7 +55,7 @@ def _of_run(request: HttpRequest, run: Reconciliation, chosen: Chosen) -> dict[s
     currencies = [total["currency"] for total in totals]
     currency = request.GET.get("currency", "") or (currencies[0] if currencies else "")
     if currency and currency not in currencies:
-        raise Http404
+        raise WrongParameter("currency", f"the month has no amounts in {currency}")
     rungs = reconciled.waterfall(found, currency) if currency else []
     shown = sorted((one for one in found.accounts if not one.is_empty), key=lambda one: currencies.index(one.currency))
     return {
@@ -219,10 +220,6 @@ def _filter(request: HttpRequest) -> Filter:
         request.GET.get(name, "") for name in ("provider", "state", "cause", "currency")
     )
     account = request.GET.get("account")
-    if (state and state not in STATES) or (cause and cause not in (*CAUSES, UNEXPLAINED)):
-        raise Http404
-    if any("\x00" in text for text in (provider, currency, account or "")):
-        raise Http404
     return Filter(provider, account, state, cause, currency)
 
 

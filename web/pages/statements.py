@@ -62,8 +62,6 @@ def listing(request: HttpRequest) -> HttpResponse:
         period = Period.month(text) if text else None
     except PeriodError as wrong:
         return wrong_month(request, wrong, "statements")
-    if state and state not in Statement.State.values:
-        raise Http404
     cards = [
         {"word": WORDS[each.state], **each._asdict()} for each in (statement_views.totals(period, scope) if period else ())
     ]  # fmt: skip
