@@ -46,7 +46,7 @@ def read() -> Oidc | None:
         return None
     return Oidc(
         issuer=_checked(issuer),
-        client_id=env("FINOPS_OIDC_CLIENT_ID"),
+        client_id=_needed("FINOPS_OIDC_CLIENT_ID"),
         client_secret=env("FINOPS_OIDC_CLIENT_SECRET", ""),
         label=env("FINOPS_OIDC_LABEL", "single sign-on"),
         scopes=_with_openid(env("FINOPS_OIDC_SCOPES", "openid profile email")),
@@ -54,6 +54,13 @@ def read() -> Oidc | None:
         user_claim=env("FINOPS_OIDC_USER_CLAIM", "preferred_username"),
         roles=roles_of(env("FINOPS_OIDC_ROLES")),
     )
+
+
+def _needed(name: str) -> str:
+    text = env(name).strip()
+    if not text:
+        raise MissingSetting(f"{name} is empty: single sign-on needs it")
+    return text
 
 
 def roles_of(text: str) -> tuple[tuple[str, tuple[Held, ...]], ...]:

@@ -11,8 +11,9 @@ from django.test import Client
 from django.utils import timezone
 
 from allocation import people
+from allocation.costing.steps import DEMO
 from allocation.models import Grant
-from finops.models import AuditEvent, User
+from finops.models import AuditEvent, SiteMark, User
 from tests.web.ledger import Usage, centre, load, person
 from web.models import ApiToken, Session
 
@@ -309,3 +310,10 @@ def test_an_admin_does_not_lock_everybody_out_by_closing_themselves() -> None:
     admin = inside("root", "admin")
     admin.post(f"/people/{User.objects.get(username='root').pk}/switch", {"active": "no"})
     assert User.objects.get(username="root").is_active
+
+
+def test_the_page_tells_of_the_demos_log_in_only_where_there_is_a_demo() -> None:
+    told = "manage.py demo"
+    assert told not in Client().get("/login/").content.decode()
+    SiteMark.objects.create(name=DEMO, value={})
+    assert told in Client().get("/login/").content.decode()

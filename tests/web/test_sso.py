@@ -286,6 +286,7 @@ def test_no_secret_of_the_provider_reaches_log_or_audit(provider: Provider, caps
     [
         ("FINOPS_OIDC_ISSUER", "http://id.example.com", "must be an https"),
         ("FINOPS_OIDC_ISSUER", "https://id.example.com/?x=1", "must be an https"),
+        ("FINOPS_OIDC_CLIENT_ID", " ", "is empty"),
         ("FINOPS_OIDC_ROLES", "finance", "is written"),
         ("FINOPS_OIDC_ROLES", "{a: boss}", "is no role"),
         ("FINOPS_OIDC_ROLES", "{a: owner}", "owner:CODE"),

@@ -15,6 +15,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from allocation.costing.steps import DEMO
+from finops.models import SiteMark
 from finops.requests import client_address
 from finops.sso_settings import Oidc
 
@@ -32,7 +34,8 @@ class LogIn(views.LoginView):
     def get_context_data(self, **named: Any) -> dict[str, Any]:
         """With the provider, if there is one."""
         context = super().get_context_data(**named)
-        return {**context, "oidc": settings.OIDC, "name": context["form"]["username"].value() or ""}
+        demo = SiteMark.objects.filter(name=DEMO).exists()
+        return {**context, "oidc": settings.OIDC, "name": context["form"]["username"].value() or "", "demo": demo}
 
 
 class LogOut(views.LogoutView):

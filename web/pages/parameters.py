@@ -148,6 +148,7 @@ _LINES: Takes = _MONTH | {
     "provider": _value, "account": _value, "currency": _value, "before": _number, "state": _one_of(STATES),
     "cause": _one_of([*CAUSES, UNEXPLAINED]),
 }  # fmt: skip
+_OLDER: Takes = {"before": _number}
 _SCENARIOS: Takes = {"scenario": _of_several}
 
 # Pages that are not named here take no parameters.
@@ -183,7 +184,6 @@ TAKES: dict[str, Takes] = {
     "data-health": _MONTH,
     "quarantine": {"source": _value, "reason": _one_of(REASONS), "before": _number},
     "runs": {"state": _one_of(IngestRun.State.values), "connection": _value, "before": _number},
-    "run": {"before": _number},
     "prices": _PRICES | {"after": _model},
     "prices-csv": _PRICES,
     "price-history": dict.fromkeys(("provider", "model"), _value) | {"all": _one_of(["1"])},
@@ -192,7 +192,7 @@ TAKES: dict[str, Takes] = {
     "reconciliation": _MONTH | _CURRENCY,
     "reconciliation-owed-csv": _MONTH,
     **dict.fromkeys(("reconciliation-lines", "reconciliation-csv"), _LINES),
-    **dict.fromkeys(("approvals", "deliveries"), {"before": _number}),
+    **dict.fromkeys(("approvals", "deliveries", "run"), _OLDER),
     "invoices": _MONTH,
     "invoice": {"after": _number},
     "statements": _MONTH | {"state": _one_of(Statement.State.values)},
