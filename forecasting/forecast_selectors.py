@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet
 
 from allocation.models import CostCentre, CostDaily
 from allocation.scope import Scope
@@ -21,7 +21,6 @@ from forecasting.models import Forecast, ForecastDay, ForecastMonth, ForecastSer
 from forecasting.selectors import Amounts, budgets
 
 CENTRE = "x_CostCentre"
-_CENT = Decimal("0.01")
 
 
 class NoForecast(LookupError):
@@ -73,29 +72,6 @@ def series(scope: Scope, found: Forecast, level: Sequence[str]) -> "QuerySet[For
 def notes(scope: Scope, found: Forecast) -> list[str]:
     """What was left out, which names series of everybody: for those who see everything."""
     return list(found.notes) if scope.everything else []
-
-
-class Apart(NamedTuple):
-    """A month of which the points of a level's series do not add up to that of the whole."""
-
-    month: date
-    parts: Decimal
-    whole: Decimal
-
-
-def apart(scope: Scope, found: Forecast, level: Sequence[str]) -> list[Apart]:
-    """Months in which the parts of a level are not the whole, to the cent: for those who see both.
-
-    Points are medians (calc.stated): what may come of the whole is judged by its own past, in which what one series has too
-    much another has too little.
-    """
-    if not level or not scope.everything:
-        return []
-    rows = ForecastMonth.objects.filter(series__forecast=found).order_by("month")
-    whole = dict(rows.filter(series__level=[]).values_list("month", "point"))
-    sums = rows.filter(series__level=list(level)).values("month").annotate(parts=Sum("point"))
-    told = [Apart(row["month"], row["parts"], whole[row["month"]]) for row in sums if row["month"] in whole]
-    return [one for one in told if abs(one.parts - one.whole) >= _CENT]
 
 
 def marks(scope: Scope, found: Forecast) -> list[dict[str, Any]]:

@@ -16,10 +16,10 @@ import pandas as pd
 from forecasting.calc import hierarchy
 from forecasting.calc.baseline import NAIVE, NONE, Baseline, forecast
 from forecasting.calc.events import Event, factors, usual
+from forecasting.calc.fitted import fitted
 from forecasting.calc.intervals import LEVELS, QUANTILES, marginals
 from forecasting.calc.price_index import PriceIndex
 from forecasting.calc.series import Floats, Key, Panel
-from forecasting.calc.stated import points
 
 SERVED = ""  # the method that the product would have served
 SCORES = ("MASE", "WAPE", "WQL", "Bias", *(f"Coverage{level}" for level in LEVELS), "TotalWAPE")
@@ -29,7 +29,7 @@ SCORES = ("MASE", "WAPE", "WQL", "Bias", *(f"Coverage{level}" for level in LEVEL
 class Run:
     """Forecasts of one level from one origin beside what came; all (series, horizon), quantiles with QUANTILES last.
 
-    ``point``: as it is stated (calc.stated); of seasonal naive asked for by name, what it says itself.
+    ``point``: as it is stated (calc.fitted); of seasonal naive asked for by name, what it says itself.
     ``scale``: (series,), the in-sample mean absolute seasonal difference; ``methods``: NONE where refused (then NaN).
     """
 
@@ -138,18 +138,18 @@ def _prices(panel: Panel, origin: int, horizon: int, index: PriceIndex | None) -
 
 def _run(panel: Panel, made: Baseline, level: tuple[str, ...], method: str, ahead: Floats) -> Run:
     origin, scaled = made.panel.cells, ahead
+    point = (
+        made.point if method == NAIVE else fitted(made, marginals(made))
+    ) * ahead  # that to beat is plain seasonal naive
     if level != panel.dimensions:
+        point = hierarchy.summed(made.panel, level, point)
         scaled = hierarchy.blended(made, level, ahead)
         made = hierarchy.aggregate(made, level)
     actual = np.stack([
         panel.cost[rows, origin : origin + made.horizon].sum(axis=0) for rows in hierarchy.groups(panel, level).values()
     ])  # fmt: skip
-    likely = marginals(made)
-    point = made.point if method == NAIVE else points(likely)  # that to beat is plain seasonal naive
-    quantiles = likely.quantiles() * scaled[:, :, None]
-    return Run(
-        method, level, origin, made.panel.keys, actual, point * scaled, quantiles, _in_sample(made.panel), made.methods
-    )  # fmt: skip
+    quantiles = marginals(made).quantiles() * scaled[:, :, None]
+    return Run(method, level, origin, made.panel.keys, actual, point, quantiles, _in_sample(made.panel), made.methods)
 
 
 def _in_sample(panel: Panel) -> Floats:

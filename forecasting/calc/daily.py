@@ -15,10 +15,11 @@ from finops.periods import Period
 from forecasting.calc import hierarchy, paths
 from forecasting.calc.baseline import CHECKED, Baseline, forecast
 from forecasting.calc.events import Event, coming, factors, of_dimensions, usual
-from forecasting.calc.intervals import ENOUGH, LEVELS, Coverage, coverage, marginals
+from forecasting.calc.fitted import fitted
+from forecasting.calc.intervals import ENOUGH, LEVELS, Coverage, Marginals, coverage, marginals
 from forecasting.calc.price_index import PriceIndex
 from forecasting.calc.series import AT, COST, Floats, Key, Panel
-from forecasting.calc.stated import MIDDLE, Band, percentiles, stated_of, told
+from forecasting.calc.stated import Band, band, percentiles, stated_of
 
 MEMORY = 364  # days of history that a model sees, and its errors with them
 _ZERO = Decimal(0)
@@ -105,9 +106,13 @@ class Made(NamedTuple):
 
 
 class Laid(NamedTuple):
-    """What all levels of a forecast are made of: the finest series at constant prices, and what each cell is multiplied with."""
+    """What all levels of a forecast are made of: the finest series at constant prices, and what each cell is multiplied with.
+
+    ``points``: (series, horizon), as they are stated (calc.fitted); those of ``base`` are the models'.
+    """
 
     base: Baseline
+    points: Floats
     ahead: Floats
     marks: list[Mark]
     untold: list[str]
@@ -116,12 +121,12 @@ class Laid(NamedTuple):
 def made(known: Known, asked: Asked) -> Made:
     """The forecast of the days after the panel, at the prices of their time. Raises ForecastError.
 
-    Invariants: a point lies inside its intervals, and that of 80 % inside that of 95 %; the months' actuals of every level add
-    up to those of the level above, exactly.
+    Invariants: a point lies inside its intervals, and that of 80 % inside that of 95 %; points and months' actuals of every
+    level add up to those of the level above, and days to their month, exactly.
     """
     laid = lay(known, asked.horizon)
     base, ahead = laid.base, laid.ahead
-    points = hierarchy.rolled_up(hierarchy.costs(base, ahead), known.panel.dimensions, asked.levels)
+    points = hierarchy.rolled_up(hierarchy.costs(base, laid.points * ahead), known.panel.dimensions, asked.levels)
     found = [
         each
         for number, level in enumerate(asked.levels)
@@ -140,13 +145,14 @@ def lay(known: Known, horizon: int) -> Laid:
     base = forecast(constant, horizon)
     by_event, without = factors(panel, events, horizon)
     priced = known.prices.factors(panel, base_at, panel.cells, horizon)
-    return Laid(base, priced * by_event, _marks(known, events, horizon), [*untold, *without])
+    points = fitted(base, marginals(base))
+    return Laid(base, points, priced * by_event, _marks(known, events, horizon), [*untold, *without])
 
 
 def drawn(laid: Laid, level: tuple[str, ...], key: Key, seed: int) -> Floats:
     """Cost of the days ahead on every sample path of one series, (draws, horizon). Raises LookupError where it is refused.
 
-    The paths whose month totals ``made`` has.
+    The paths whose month totals ``made`` has, before these are moved to the stated points.
     """
     own = laid.base if level == laid.base.panel.dimensions else hierarchy.aggregate(laid.base, level)
     scaled = laid.ahead if level == laid.base.panel.dimensions else hierarchy.blended(laid.base, level, laid.ahead)
@@ -221,13 +227,15 @@ def _level(
         skill = float(own.skill[row])
         at = point_of.get(key, {}) if method else {}
         stated = stated_of(likely, row) if method else ()
-        mine = tuple(Day(day, *told(at[day], quantiles[row, cell], stated)) for cell, day in enumerate(days) if method)
+        mine = tuple(
+            Day(day, at[day], band(at[day], quantiles[row, cell], stated)) for cell, day in enumerate(days) if method
+        )
         yield Series(
             level, key, method, own.refusals[row], own.history[row], int(own.checked[row]),
             None if np.isnan(skill) else skill, likely.basis[row], each[row], stated, mine,
             tuple(
                 _month(period, days[-1], actual.get((key, period.start), _ZERO), mine[window],
-                       sums[key][:, number] if stated else None)
+                       _Spread(sums[key][:, number], likely, row) if stated else None)
                 for number, (period, window) in enumerate(zip(months, windows, strict=True))
             ) if method else (),
         )  # fmt: skip
@@ -265,8 +273,19 @@ def _actuals(costs: pd.DataFrame, level: Sequence[str], months: Sequence[Period]
     }
 
 
-def _month(period: Period, last: date, actual: Decimal, days: Sequence[Day], sums: Floats | None) -> Month:
-    """``sums``: its total on the sample paths; None where nothing is stated."""
-    spread = () if sums is None else tuple(actual + one for one in percentiles(sums))
-    point = spread[MIDDLE] if spread else actual + sum((day.point for day in days), _ZERO)
-    return Month(period.start, last >= max(period.days()), actual, point, spread)
+class _Spread(NamedTuple):
+    """A total on the sample paths of a row."""
+
+    sums: Floats
+    likely: Marginals
+    row: int
+
+
+def _month(period: Period, last: date, actual: Decimal, days: Sequence[Day], spread: _Spread | None) -> Month:
+    """``spread``: of its days ahead; None where nothing is stated."""
+    ahead = sum((day.point for day in days), _ZERO)
+    found: tuple[Decimal, ...] = ()
+    if spread is not None:
+        least, most = float(spread.likely.least[spread.row]), float(spread.likely.most[spread.row])
+        found = tuple(actual + one for one in percentiles(spread.sums, ahead, least, most))
+    return Month(period.start, last >= max(period.days()), actual, actual + ahead, found)

@@ -71,18 +71,22 @@ def blended(baseline: Baseline, level: Sequence[str], factors: Floats) -> Floats
     return np.array(found)
 
 
+def summed(panel: Panel, level: Sequence[str], values: Floats) -> Floats:
+    """Sums of values (series, horizon) by the groups of a level, in their order; NaN where none of a group is known."""
+    return np.array([_sum(values[rows], axis=0) for rows in groups(panel, level).values()])
+
+
 def levels(dimensions: Sequence[str]) -> list[tuple[str, ...]]:
     """From the whole to the finest: (), (a,), (a, b), ..."""
     return [tuple(dimensions[:count]) for count in range(len(dimensions) + 1)]
 
 
-def costs(baseline: Baseline, factors: Floats | None = None) -> pd.DataFrame:
-    """The point forecast as money: a row a served series and cell, as ``series.panel`` takes them, rounded once.
+def costs(baseline: Baseline, point: Floats) -> pd.DataFrame:
+    """Points (series, horizon) as money: a row a served series and cell, as ``series.panel`` takes them, rounded once.
 
-    Out: the dimensions, ChargePeriodStart, EffectiveCost. ``factors`` (series, horizon): a price index and events.
+    Out: the dimensions, ChargePeriodStart, EffectiveCost.
     """
     panel, rows = baseline.panel, baseline.served
-    point = baseline.point if factors is None else baseline.point * factors
     instants = [panel.at(panel.cells + cell) for cell in range(baseline.horizon)]
     frame = pd.DataFrame({
         name: np.repeat(np.array([panel.keys[row][place] for row in rows], dtype=object), baseline.horizon)

@@ -11,7 +11,7 @@ from forecasting.calc import hierarchy
 from forecasting.calc.daily import Laid
 from forecasting.calc.intervals import Coverage, coverage, marginals
 from forecasting.calc.series import AT, COST, Key
-from forecasting.calc.stated import Band, stated_of, told
+from forecasting.calc.stated import Band, band, stated_of
 
 
 class Hour(NamedTuple):
@@ -36,9 +36,9 @@ class HourSeries(NamedTuple):
 
 
 def hours(laid: Laid, levels: Sequence[tuple[str, ...]]) -> list[HourSeries]:
-    """Series by level and key. Points are medians, as those of days, and as little add up."""
+    """Series by level and key; points add up, as those of days."""
     base, found = laid.base, list[HourSeries]()
-    leaves = hierarchy.costs(base, laid.ahead)
+    leaves = hierarchy.costs(base, laid.points * laid.ahead)
     instants = [base.panel.at(base.panel.cells + cell) for cell in range(base.horizon)]
     for level in levels:
         finest = level == base.panel.dimensions
@@ -58,7 +58,9 @@ def hours(laid: Laid, levels: Sequence[tuple[str, ...]]) -> list[HourSeries]:
                 HourSeries(
                     level, key, own.methods[row], own.refusals[row], own.history[row], None if np.isnan(skill) else skill,
                     held[row],
-                    tuple(Hour(at, *told(point, quantiles[row, cell], stated)) for cell, (at, point) in enumerate(mine)),
+                    tuple(
+                        Hour(at, point, band(point, quantiles[row, cell], stated)) for cell, (at, point) in enumerate(mine)
+                    ),
                 )
             )  # fmt: skip
     return found

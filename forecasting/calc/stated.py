@@ -1,10 +1,11 @@
 """What is said of a series: its point, its intervals and its odds.
 
-One distribution says all of a series, that of its sample paths (calc.paths). The stated point of a day is its median, that of a
-month the median of the month's total, an interval its quantiles. So a point always lies inside its intervals, and it is where
-past forecasts of the series would have put it: what they missed on one side is made up for. Medians do not add up: neither
-those of days to their month, nor those of parts to the whole. Where so few past forecasts are known that no interval is stated
-(intervals.ENOUGH), there is no distribution either: then points are those of the models, and add up.
+One distribution says how sure a series is, that of its sample paths (calc.paths): intervals are its quantiles, and its median is
+where past forecasts would have put the series, as what they missed on one side is made up for. Points must also add up
+(invariant 10), which medians do not. So the whole is stated at its median, its parts share what theirs differ from it, each
+within its interval as far as these reach (calc.fitted), and all between are sums. An interval holds its point: it is widened
+where a sum of parts lies beyond what the sum's own past says. A month is the sum of its days, and its distribution is moved
+there. Where so few past forecasts are known that no interval is stated (intervals.ENOUGH), points are those of the models.
 """
 
 from collections.abc import Sequence
@@ -35,25 +36,34 @@ def stated_of(likely: Marginals, row: int) -> tuple[int, ...]:
     return tuple(level for level in LEVELS if likely.states(row, level))
 
 
-def told(point: Decimal, quantiles: Floats, stated: Sequence[int]) -> tuple[Decimal, Band]:
-    """The point of a cell and its intervals. In: the models' ``point``, which stands where nothing is stated; QUANTILES."""
+def band(point: Decimal, quantiles: Floats, stated: Sequence[int]) -> Band:
+    """The intervals of a cell, which hold its stated ``point``. In: its QUANTILES."""
     if not stated:
-        return point, Band(None, None, None, None)
-    low_95, low_80, middle, high_80, high_95 = (_amount(value) for value in quantiles)
-    widest = (low_95, high_95) if LEVELS[-1] in stated else (None, None)
-    return middle, Band(widest[0], low_80, high_80, widest[1])
+        return Band(None, None, None, None)
+    low_95, low_80, _, high_80, high_95 = (_amount(value) for value in quantiles)
+    widest = (min(low_95, point), max(high_95, point)) if LEVELS[-1] in stated else (None, None)
+    return Band(widest[0], min(low_80, point), max(high_80, point), widest[1])
 
 
-def points(likely: Marginals) -> Floats:
-    """The stated points as numbers at constant prices, (series, horizon); NaN where refused."""
+def medians(likely: Marginals) -> Floats:
+    """Where past forecasts would have put the series, at constant prices, (series, horizon); NaN where refused.
+
+    The models' points where nothing is stated.
+    """
     middle = likely.quantiles((1 / 2,))[:, :, 0]
     stated = [bool(stated_of(likely, row)) for row in range(len(likely.known))]
     return np.where(np.array(stated, dtype=bool)[:, None], middle, likely.baseline.point)
 
 
-def percentiles(totals: Floats) -> tuple[Decimal, ...]:
-    """PERCENTS of a total, from its value on each sample path."""
-    return tuple(_amount(value) for value in np.percentile(totals, PERCENTS))
+def percentiles(totals: Floats, point: Decimal, least: float, most: float) -> tuple[Decimal, ...]:
+    """PERCENTS of a total from its value on each sample path, moved so that its ``point`` is the median.
+
+    None is below ``least`` or above ``most``, unless the point is.
+    """
+    found = [_amount(value) for value in np.percentile(totals, PERCENTS)]
+    moved = point - found[MIDDLE]
+    low, high = (min(Decimal(least), point), max(Decimal(most), point))
+    return tuple(min(max(each + moved, low), high) for each in found)
 
 
 def share_above(percentiles: Sequence[Decimal], limit: Decimal) -> float:

@@ -26,7 +26,7 @@ def futures(
 
     In: ``points`` of all days of these months that are forecast; ``months`` by their first day, each with its percentiles;
     ``days``: those of ``points`` that are told, by default all. A future's days are the forecast's, all times what the rest of
-    its month comes to over the sum of these points (which are medians, and do not add up to the month's); where that is
+    its month comes to over the sum of these points; where that is
     nothing, or some are below zero, evenly. So totals of a month's days have the month's own quantiles, and a future that is
     dear today is dear to the end. Raises KeyError where a month is missing.
     """

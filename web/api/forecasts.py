@@ -10,7 +10,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from allocation.scope import Scope, scope_of
+from allocation.scope import scope_of
 from forecasting import forecast_selectors as selectors
 from forecasting import forecasts
 from forecasting.calc.stated import Band
@@ -122,11 +122,10 @@ class ForecastsView(Resource):
         responses={200: _ANSWER, **answers(400, 401, 403, 404)},
     )  # fmt: skip
     def get(self, request: Request) -> Response:
-        """A point is the median of what may come, inside its intervals: medians of days do not add up to that of their month,
-        nor those of parts to that of the whole (`notes` say by how much). EffectiveCost at the prices of its day, announced
-        ones included. A series that history cannot carry is refused with the reason and has no figures. Coverage: how many
-        past days lay inside intervals that were made without them; null: history holds too few. Those who see only their
-        cost centres see the levels that tell cost centres apart.
+        """Points add up: days to their month, and series to the whole, of which a day's point is the median of what may come.
+        EffectiveCost at the prices of its day, announced ones included. A series that history cannot carry is refused with the
+        reason and has no figures. Coverage: how many past days lay inside intervals that were made without them; null: history
+        holds too few. Those who see only their cost centres see the levels that tell cost centres apart.
         """
         known = ("group_by", "granularity", "currency", "forecast", "limit", "cursor", *_FILTERS)
         cursors.known_only(request, known)
@@ -145,18 +144,11 @@ class ForecastsView(Resource):
         answer = {
             "forecast": found.pk, "made_at": found.made_at, "history_from": found.history_from, "starts_on": found.starts_on,
             "horizon": found.horizon, "BillingCurrency": found.currency, "coverage": found.coverage,
-            "checked": found.checked, "notes": [*selectors.notes(scope, found), *_apart(scope, found, asked.level)],
+            "checked": found.checked, "notes": selectors.notes(scope, found),
             "marks": selectors.marks(scope, found),
             "results": _described(found, page[:limit], daily=daily), "next": cursor,
         }  # fmt: skip
         return Response(answer, headers=cursors.link(request, cursor))
-
-
-def _apart(scope: Scope, found: Forecast, level: tuple[str, ...]) -> list[str]:
-    return [
-        f"{one.month:%Y-%m}: the medians by {'+'.join(level)} add up to {one.parts:.2f}, that of the whole is {one.whole:.2f}"
-        for one in selectors.apart(scope, found, level)
-    ]
 
 
 def _asked(request: Request) -> tuple[selectors.Asked, bool]:

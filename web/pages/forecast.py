@@ -118,7 +118,6 @@ def page(request: HttpRequest) -> HttpResponse:
             "fan": shown.fan(view.was(), ahead, told, view.found.currency), "series": table[: shown.MOST],
             "more": max(len(table) - shown.MOST, 0), "refused": sum(not row.method for row in rows),
             "marks": told, "unstated": selectors.unstated(view.drawn) if view.drawn else "",
-            "apart": shown.apart(selectors.apart(view.scope, view.found, view.by), view.months) if not view.chosen else None,
         }  # fmt: skip
     return render(request, "web/forecast.html", context)
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from finops.periods import Period
-from forecasting.forecast_selectors import Apart, Month, band
+from forecasting.forecast_selectors import Month, band
 from forecasting.models import Forecast, ForecastSeries
 from web import formats
 from web.dimensions import called
@@ -90,12 +90,6 @@ def months_file(months: Sequence[Month], found: Forecast) -> list[list[Any]]:
          each.high_80, each.budget, each.over, found.currency]
         for each in months
     ]  # fmt: skip
-
-
-def apart(found: Sequence[Apart], months: Sequence[Month]) -> Apart | None:
-    """Of the first whole month that is shown, how far the parts are from the whole."""
-    first = next((month.row.month for month in months if month.row.whole), None)
-    return next((one for one in found if one.month == first), None)
 
 
 def points(row: ForecastSeries) -> list[Point]:

@@ -29,7 +29,8 @@ def test_levels_go_from_the_whole_to_the_finest():
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000))
 def test_children_add_up_to_their_parents_to_the_last_decimal(seed):
-    leaves = costs(made(noisy(3, 24 * 7, seed)))
+    found = made(noisy(3, 24 * 7, seed))
+    leaves = costs(found, found.point)
     whole = rolled_up(leaves, ["d0", "d1"], levels(["d0", "d1"]))
     at = whole[whole["level"] == 0].set_index("ChargePeriodStart")["EffectiveCost"]
     for level in (1, 2):
@@ -40,11 +41,11 @@ def test_children_add_up_to_their_parents_to_the_last_decimal(seed):
 
 def test_costs_are_a_row_a_series_and_hour_at_twelve_decimals():
     found = made()
-    frame = costs(found)
+    frame = costs(found, found.point)
     assert len(frame) == 3 * 24
     assert frame["ChargePeriodStart"].iloc[0] == found.panel.end
     assert float(frame["EffectiveCost"].iloc[25]) == pytest.approx(found.point[1, 1], abs=1e-12)
-    doubled = costs(found, np.full((3, 24), 2.0))
+    doubled = costs(found, found.point * 2)
     assert float(doubled["EffectiveCost"].iloc[25]) == pytest.approx(2 * found.point[1, 1], abs=1e-12)
 
 
@@ -54,7 +55,8 @@ def test_estimates_are_rounded_half_even_at_twelve_decimals():
 
 
 def test_a_forecast_of_nothing_is_a_frame_without_rows():
-    assert costs(made(np.zeros((3, 48)))).empty
+    found = made(np.zeros((3, 48)))
+    assert costs(found, found.point).empty
 
 
 def test_points_of_a_level_are_sums_and_its_misses_too():

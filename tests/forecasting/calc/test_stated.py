@@ -1,4 +1,4 @@
-"""What is stated of a series: a point inside its intervals, of one distribution with its month totals and its odds."""
+"""What is stated of a series: points that add up, inside intervals, month totals and odds of one distribution."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -13,10 +13,11 @@ from finops.money import MONEY_DTYPE, money
 from forecasting.calc import hierarchy, paths
 from forecasting.calc.baseline import forecast
 from forecasting.calc.daily import Asked, Known, Made, Series, drawn, lay, made, reach
+from forecasting.calc.fitted import _shares, fitted
 from forecasting.calc.intervals import ENOUGH, LEVELS, QUANTILES, marginals
 from forecasting.calc.price_index import PriceIndex
 from forecasting.calc.series import DAY, panel
-from forecasting.calc.stated import points, stated_of
+from forecasting.calc.stated import medians, percentiles, stated_of
 from tests.forecasting.calc.panels import START, daily, noisy
 
 WHOLE, FINEST = (), ("d0", "d1")
@@ -88,10 +89,11 @@ def test_a_point_lies_in_its_interval_and_80_percent_in_95(asked: tuple[int, int
             if band.low_80 is not None and band.high_80 is not None:
                 assert band.low_80 <= day.point <= band.high_80
             if band.low_95 is not None and band.high_95 is not None:
-                assert band.low_95 < band.low_80 or not band.low_95, (
+                assert band.low_95 <= day.point <= band.high_95
+                assert band.low_95 < band.low_80 or band.low_95 in (0, day.point), (
                     "wider, as errors vary; nothing costs less than nothing"
                 )
-                assert band.high_80 < band.high_95
+                assert band.high_80 < band.high_95 or band.high_95 == day.point
         for month in one.months:
             assert bool(month.percentiles) == bool(one.stated)
             if month.percentiles:
@@ -100,24 +102,26 @@ def test_a_point_lies_in_its_interval_and_80_percent_in_95(asked: tuple[int, int
 
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10_000), st.integers(90, 130))
-def test_a_months_quantiles_are_those_of_its_days_summed_on_the_paths_that_every_other_total_is_of(
+def test_a_months_quantiles_are_those_of_its_days_summed_on_the_paths_that_every_other_total_is_of_around_its_point(
     seed: int, cells: int
 ) -> None:
-    """The paths that the commitment advisor weighs: their median over the days of a month is the stated point of the month."""
+    """The paths that the commitment advisor weighs; what they are around is the sum of the stated points of the days."""
     facts = known(growing(cells, 0.01, seed))
     laid = lay(facts, 28)
     for one in made(facts, Asked(28, (WHOLE, ("d0",), FINEST))).series:
         futures = drawn(laid, one.level, one.key, 0)
-        assert np.median(futures, axis=0) == pytest.approx([float(day.point) for day in one.days], rel=1e-3)
+        if one.level == WHOLE:
+            assert np.median(futures, axis=0) == pytest.approx([float(day.point) for day in one.days], rel=1e-3)
         for month in one.months:
             inside = [
                 n
                 for n, day in enumerate(one.days)
                 if (day.day.year, day.day.month) == (month.month.year, month.month.month)
             ]
-            totals = futures[:, inside].sum(axis=1) + float(month.actual)
-            assert [float(value) for value in month.percentiles] == pytest.approx(np.percentile(totals, range(1, 100)))
-            assert float(month.point) == pytest.approx(np.median(totals))
+            assert month.point == month.actual + sum(one.days[n].point for n in inside)
+            totals = futures[:, inside].sum(axis=1)
+            around = np.percentile(totals, range(1, 100)) - np.median(totals) + float(month.point)
+            assert [float(value) for value in month.percentiles] == pytest.approx(around)
 
 
 def test_with_three_past_forecasts_nothing_is_stated_and_points_are_the_models_and_add_up() -> None:
@@ -148,13 +152,72 @@ def test_history_reaches_as_far_as_the_whole_has_an_interval_that_is_measured() 
         assert (far, 80 in whole(found).stated, found.coverage.cells > 0) == (most, True, True)
 
 
-def test_stated_points_are_the_middle_quantiles_where_there_are_any() -> None:
+def test_medians_are_the_middle_quantiles_where_there_are_any() -> None:
     base = forecast(daily(noisy(2, 90, season=7)), 14)
     likely = marginals(base)
     assert [stated_of(likely, row) for row in (0, 1)] == [(80,)] * 2  # 8 past forecasts of each: 16
-    assert np.array_equal(points(likely), likely.quantiles()[:, :, QUANTILES.index(0.5)])
+    assert np.array_equal(medians(likely), likely.quantiles()[:, :, QUANTILES.index(0.5)])
     few = forecast(daily(noisy(1, 63, season=7)), 28)
-    assert np.array_equal(points(marginals(few)), few.point)
+    assert np.array_equal(medians(marginals(few)), few.point)
+
+
+# What adds up
+
+
+@settings(max_examples=25, deadline=None)
+@given(HISTORY, st.sampled_from([1.0, 0.3]))
+def test_parts_add_up_to_the_whole_and_days_to_their_month_exactly(
+    asked: tuple[int, int, int, float], often: float
+) -> None:
+    """Invariant 10, for histories of every kind; ``often``: how many days of a series have any cost."""
+    seed, cells, horizon, rate = asked
+    rows = growing(cells, rate, seed) * (np.random.default_rng(seed).random((3, cells)) < often)
+    found = all_of(rows, horizon)
+    by_level = {level: [one for one in found.series if one.level == level] for level in (WHOLE, ("d0",), FINEST)}
+    (top,) = by_level[WHOLE]
+    for parts in (by_level["d0",], by_level[FINEST]):
+        for n, day in enumerate(top.days):
+            assert sum(one.days[n].point for one in parts if one.days) == day.point
+        for n, month in enumerate(top.months):
+            assert sum(one.months[n].point for one in parts if one.months) == month.point
+    for one in found.series:
+        for month in one.months:
+            mine = [day.point for day in one.days if f"{day.day:%Y-%m}" == f"{month.month:%Y-%m}"]
+            assert month.actual + sum(mine) == month.point
+
+
+def test_many_parts_that_cost_something_on_few_days_come_to_what_the_whole_costs() -> None:
+    """Forty use cases, each with 10 a day on three days of ten: 120 a day. The medians of them come to something else."""
+    rng = np.random.default_rng(3)
+    rows = 10.0 * (rng.random((40, 140)) < 0.3)
+    frame = daily(rows)
+    base = forecast(frame, 14)
+    likely = marginals(base)
+    points = fitted(base, likely)
+    (whole,) = medians(marginals(hierarchy.aggregate(base, WHOLE)))
+    assert medians(likely).sum() < whole.sum()
+    assert points.sum(axis=0) == pytest.approx(whole)
+    assert points.sum() == pytest.approx(14 * 120, rel=0.1)
+    quantiles = likely.quantiles()
+    assert (points >= quantiles[:, :, 1] - 1e-9).all(), "none is said to lie outside of its 80 %"
+    assert (points <= quantiles[:, :, 3] + 1e-9).all()
+
+
+def test_what_never_cost_is_not_said_to_and_what_was_never_a_credit_is_none() -> None:
+    """A gap beyond all intervals is shared by what is left above nothing, and never pushes a part below it."""
+    assert _shares(np.array([6.0]), np.array([[1.0], [1.0]]), np.array([[9.0], [3.0]])).ravel().tolist() == [0.75, 0.25]
+    assert _shares(np.array([1.0]), np.array([[1.0], [3.0]]), np.array([[9.0], [3.0]])).ravel().tolist() == [0.25, 0.75]
+    up = _shares(np.array([9.0]), np.array([[1.0], [1.0]]), np.array([[np.inf], [3.0]]))
+    assert up.ravel().tolist() == [1, 0]
+    assert _shares(np.array([0.0]), np.zeros((2, 1)), np.zeros((2, 1))).sum() == 0
+
+
+def test_a_distribution_is_moved_to_its_point_and_stays_on_its_side_of_nothing() -> None:
+    sums = np.linspace(0, 100, 1_001)
+    moved = percentiles(sums, Decimal(20), 0.0, np.inf)
+    assert (moved[49], moved[89], moved[9]) == (20, 60, 0), "50 less 30, 90 less 30, and 10 less 30 is below nothing"
+    assert percentiles(sums, Decimal(-5), 0.0, np.inf)[:50] == (Decimal(-5),) * 50
+    assert percentiles(sums, Decimal(50), -np.inf, np.inf)[0] == 1
 
 
 # What gives away a part of its cost
