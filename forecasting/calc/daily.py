@@ -19,7 +19,7 @@ from forecasting.calc.fitted import fitted
 from forecasting.calc.intervals import ENOUGH, LEVELS, Coverage, Marginals, coverage, marginals
 from forecasting.calc.price_index import PriceIndex
 from forecasting.calc.series import AT, COST, Floats, Key, Panel
-from forecasting.calc.stated import Band, band, percentiles, stated_of
+from forecasting.calc.stated import Band, band, move, percentiles, stated_of
 
 MEMORY = 364  # days of history that a model sees, and its errors with them
 _ZERO = Decimal(0)
@@ -152,17 +152,27 @@ def lay(known: Known, horizon: int) -> Laid:
 def drawn(laid: Laid, level: tuple[str, ...], key: Key, seed: int) -> Floats:
     """Cost of the days ahead on every sample path of one series, (draws, horizon). Raises LookupError where it is refused.
 
-    The paths whose month totals ``made`` has, before these are moved to the stated points.
+    The paths whose month totals ``made`` has, around the stated points as these.
     """
     own = laid.base if level == laid.base.panel.dimensions else hierarchy.aggregate(laid.base, level)
     scaled = laid.ahead if level == laid.base.panel.dimensions else hierarchy.blended(laid.base, level, laid.ahead)
     row = own.panel.keys.index(key) if key in own.panel.keys else -1
     if row not in own.served:
         raise LookupError(f"{' / '.join(filter(None, key)) or 'all'} has no forecast")
+    points = hierarchy.summed(laid.base.panel, level, laid.points * laid.ahead)[row]
+    _, windows = _windows(_days(own))
     for number, mine in paths.paths(marginals(own), seed):
         if number == row:
-            return np.asarray(mine * scaled[row])
+            found = np.asarray(mine * scaled[row])
+            for window in windows:
+                moved = move(found[:, window].sum(axis=1), float(points[window].sum()))
+                found[:, window] = found[:, window] * moved.factor + moved.added / (window.stop - window.start)
+            return found
     raise AssertionError("a served row has paths")
+
+
+def _days(own: Baseline) -> list[date]:
+    return [own.panel.at(own.panel.cells + cell).date() for cell in range(own.horizon)]
 
 
 def _marks(known: Known, events: Sequence[Event], horizon: int) -> list[Mark]:
@@ -216,7 +226,7 @@ def _level(
     scaled = ahead if finest else hierarchy.blended(base, level, ahead)
     likely = marginals(own)
     quantiles = likely.quantiles() * scaled[:, :, None]
-    days = [own.panel.at(own.panel.cells + cell).date() for cell in range(own.horizon)]
+    days = _days(own)
     months, windows = _windows(days)
     sums = paths.totals(likely, windows, seed, factors=scaled)
     point_of = _by_key(points, level)

@@ -20,6 +20,7 @@ from forecasting.calc.series import Floats
 PERCENTS = tuple(range(1, 100))
 MIDDLE = PERCENTS.index(50)
 _STEP = Decimal(1).scaleb(-12)
+_STRETCH = 2.0
 
 
 class Band(NamedTuple):
@@ -55,15 +56,31 @@ def medians(likely: Marginals) -> Floats:
     return np.where(np.array(stated, dtype=bool)[:, None], middle, likely.baseline.point)
 
 
+class Move(NamedTuple):
+    """What takes a total's distribution to its stated point: a factor, and what is added then."""
+
+    factor: float
+    added: float
+
+
+def move(totals: Floats, point: float) -> Move:
+    """So that ``point`` is the median of the totals: in proportion, which keeps their sign; where that would stretch, evenly."""
+    middle = float(np.median(totals))
+    factor = point / middle if middle else 0.0
+    return Move(factor, 0.0) if 1 / _STRETCH <= factor <= _STRETCH else Move(1.0, point - middle)
+
+
 def percentiles(totals: Floats, point: Decimal, least: float, most: float) -> tuple[Decimal, ...]:
     """PERCENTS of a total from its value on each sample path, moved so that its ``point`` is the median.
 
     None is below ``least`` or above ``most``, unless the point is.
     """
-    found = [_amount(value) for value in np.percentile(totals, PERCENTS)]
-    moved = point - found[MIDDLE]
-    low, high = (min(Decimal(least), point), max(Decimal(most), point))
-    return tuple(min(max(each + moved, low), high) for each in found)
+    moved = move(totals, float(point))
+    found = [_amount(value) for value in np.percentile(totals, PERCENTS) * moved.factor + moved.added]
+    low, high = min(Decimal(least), point), max(Decimal(most), point)
+    found = [min(max(each, low), high) for each in found]
+    below, above = found[:MIDDLE], found[MIDDLE + 1 :]
+    return (*(min(each, point) for each in below), point, *(max(each, point) for each in above))
 
 
 def share_above(percentiles: Sequence[Decimal], limit: Decimal) -> float:
