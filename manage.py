@@ -107,7 +107,8 @@ def main() -> None:
         import pytest
 
         os.chdir(base)
-        whole = ["-n", "auto", "--dist", "loadfile"]  # on every core; a file's tests share what they set up
+        # On every core; a file's tests share what they set up, and files are begun in the order of tests/conftest.py.
+        whole = ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
         sys.exit(pytest.main(arguments[1:] or whole))
     run_command(base, arguments)
 

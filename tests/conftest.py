@@ -1,6 +1,7 @@
 """Fixtures that all tests share. Every database test runs on a real PostgreSQL (see tests.database)."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,15 @@ KEPT = (
     "django_migrations", "django_content_type", "auth_permission", "ingest_price", "ingest_pricebookversion",
     "allocation_tierpolicy", "allocation_tierrule",
 )  # fmt: skip
+
+LONGEST = ("test_every_page.py", "test_close_and_ingest.py", "test_runner.py")  # begun last, each would run on alone
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest first, then those with the most tests: no core waits for one at the end."""
+    sizes = Counter(item.path for item in items)
+    first = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (first.get(item.path.name, len(first)), -sizes[item.path]))
 
 
 @pytest.fixture(scope="session")
