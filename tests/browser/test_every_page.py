@@ -70,7 +70,9 @@ def state_of(browser: Browser, site: Site, who: str) -> Any:
     return state
 
 
-@pytest.mark.xfail(strict=False, reason="what its walks found is mended as far as it is known; not green in one piece yet")
+@pytest.mark.xfail(
+    strict=False, reason="what its walks found is mended as far as it is known; not green in one piece yet"
+)
 def test_every_page_is_whole_in_every_light_and_width_and_accessible(full: Site, chrome: Browser) -> None:
     if full.filled:
         assert CostDaily.objects.count() > 1_000
