@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import chain, count
 from typing import Any, NamedTuple
 
 from allocation.calc.rules import Rule, catches
@@ -114,8 +115,8 @@ def _common(key: Mapping[str, Any]) -> tuple[str, str]:
 
 def _suggested(name: str, value: str, names: set[str], priority: int) -> dict[str, Any]:
     slug = re.sub(r"[^a-z0-9]+", "-", f"{name.removeprefix('tag.')}-{value}".lower()).strip("-")[:48]
-    taken = next(name for name in (f"s-{slug}", *(f"s-{slug}-{n}" for n in range(2, 1_000_000))) if name not in names)
-    return {"id": taken, "priority": priority, "when": {name: {"exact": value} if _GLOB.search(value) else value}}
+    free = next(id for id in chain([f"s-{slug}"], (f"s-{slug}-{n}" for n in count(2))) if id not in names)
+    return {"id": free, "priority": priority, "when": {name: {"exact": value} if _GLOB.search(value) else value}}
 
 
 def _owned(rows: Iterable[Caught], keys: Mapping[int, Mapping[str, Any]]) -> dict[tuple[str, str], dict[str, Decimal]]:
