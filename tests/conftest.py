@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from hypothesis import settings
 
 # In CI the same examples every time: a new one found at random belongs to a developer, not to somebody else's change.
@@ -13,17 +14,26 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI") == "true":
     settings.load_profile("ci")
 
+# A quarter of a second for each person that a test makes, else; what is stored is verified by any process all the same.
+PBKDF2PasswordHasher.iterations = 1_000
+
 # What a database keeps between tests that commit: loading 41,000 prices takes seconds and no test changes them.
 KEPT = (
     "django_migrations", "django_content_type", "auth_permission", "ingest_price", "ingest_pricebookversion",
     "allocation_tierpolicy", "allocation_tierrule",
 )  # fmt: skip
 
-LONGEST = ("test_every_page.py", "test_close_and_ingest.py", "test_runner.py")  # begun last, each would run on alone
+# Begun last, each would run on alone.
+LONGEST = ("test_every_page.py", "test_openapi.py", "test_close_and_ingest.py", "test_runner.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take longest first, then those with the most tests: no core waits for one at the end."""
+    """The files that take longest first, then those with the most tests: no core waits for one at the end.
+
+    Raises UsageError where two tests have one id: of those, a run on several cores runs one and says nothing.
+    """
+    if twice := [nodeid for nodeid, times in Counter(item.nodeid for item in items).items() if times > 1]:
+        raise pytest.UsageError(f"several tests have one id: {', '.join(twice)}")
     sizes = Counter(item.path for item in items)
     first = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: (first.get(item.path.name, len(first)), -sizes[item.path]))
