@@ -138,9 +138,8 @@ def _prices(panel: Panel, origin: int, horizon: int, index: PriceIndex | None) -
 
 def _run(panel: Panel, made: Baseline, level: tuple[str, ...], method: str, ahead: Floats) -> Run:
     origin, scaled = made.panel.cells, ahead
-    point = (
-        made.point if method == NAIVE else fitted(made, marginals(made))
-    ) * ahead  # that to beat is plain seasonal naive
+    stated = made.point if method == NAIVE else fitted(made, marginals(made))  # that to beat is plain seasonal naive
+    point = stated * ahead
     if level != panel.dimensions:
         point = hierarchy.summed(made.panel, level, point)
         scaled = hierarchy.blended(made, level, ahead)

@@ -16,7 +16,7 @@ from forecasting.calc import hierarchy, paths
 from forecasting.calc.baseline import CHECKED, Baseline, forecast
 from forecasting.calc.events import Event, coming, factors, of_dimensions, usual
 from forecasting.calc.fitted import fitted
-from forecasting.calc.intervals import ENOUGH, LEVELS, Coverage, Marginals, coverage, marginals
+from forecasting.calc.intervals import ENOUGH, LEVELS, Coverage, coverage, marginals
 from forecasting.calc.price_index import PriceIndex
 from forecasting.calc.series import AT, COST, Floats, Key, Panel
 from forecasting.calc.stated import Band, band, move, percentiles, stated_of
@@ -245,7 +245,7 @@ def _level(
             None if np.isnan(skill) else skill, likely.basis[row], each[row], stated, mine,
             tuple(
                 _month(period, days[-1], actual.get((key, period.start), _ZERO), mine[window],
-                       _Spread(sums[key][:, number], likely, row) if stated else None)
+                       sums[key][:, number] if stated else None, float(likely.least[row]), float(likely.most[row]))
                 for number, (period, window) in enumerate(zip(months, windows, strict=True))
             ) if method else (),
         )  # fmt: skip
@@ -283,19 +283,10 @@ def _actuals(costs: pd.DataFrame, level: Sequence[str], months: Sequence[Period]
     }
 
 
-class _Spread(NamedTuple):
-    """A total on the sample paths of a row."""
-
-    sums: Floats
-    likely: Marginals
-    row: int
-
-
-def _month(period: Period, last: date, actual: Decimal, days: Sequence[Day], spread: _Spread | None) -> Month:
-    """``spread``: of its days ahead; None where nothing is stated."""
+def _month(
+    period: Period, last: date, actual: Decimal, days: Sequence[Day], sums: Floats | None, least: float, most: float
+) -> Month:
+    """``sums``: of its days ahead on the sample paths, within ``least`` and ``most``; None where nothing is stated."""
     ahead = sum((day.point for day in days), _ZERO)
-    found: tuple[Decimal, ...] = ()
-    if spread is not None:
-        least, most = float(spread.likely.least[spread.row]), float(spread.likely.most[spread.row])
-        found = tuple(actual + one for one in percentiles(spread.sums, ahead, least, most))
-    return Month(period.start, last >= max(period.days()), actual, actual + ahead, found)
+    spread = () if sums is None else tuple(actual + one for one in percentiles(sums, ahead, least, most))
+    return Month(period.start, last >= max(period.days()), actual, actual + ahead, spread)
