@@ -77,7 +77,7 @@ def has_rows(scope: Scope, period: Period) -> bool:
 def _shares(scope: Scope, period: Period, *, billed: bool) -> QuerySet[AllocatedCost]:
     if billed:
         return scope.of(AllocatedCost.objects.filter(in_file(period, "charge__")))
-    return scope.of(AllocatedCost.objects.filter(charge_date__gte=period.start, charge_date__lt=period.end))
+    return scope.of(AllocatedCost.objects.of_days(period))
 
 
 def _keys(ids: Iterable[int | None]) -> dict[int | None, dict[str, Any]]:

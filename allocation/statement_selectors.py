@@ -167,7 +167,7 @@ def versions() -> Versions:
 
 
 def _allocated(scope: Scope, period: Period) -> Any:
-    return scope.of(AllocatedCost.objects.filter(charge_date__gte=period.start, charge_date__lt=period.end))
+    return scope.of(AllocatedCost.objects.of_days(period))
 
 
 def _names(sku: str, key: dict[str, Any] | None) -> tuple[str, str]:

@@ -110,12 +110,12 @@ class Reconciled(NamedTuple):
 
 def lines(scope: Scope, period: Period) -> int:
     """How many lines Detail has."""
-    return scope.of(AllocatedCost.objects.filter(charge_date__gte=period.start, charge_date__lt=period.end)).count()
+    return scope.of(AllocatedCost.objects.of_days(period)).count()
 
 
 def by_rule(scope: Scope, period: Period) -> list[RuleShare]:
     """The month's shares by rule and who bears them."""
-    rows = scope.of(AllocatedCost.objects.filter(charge_date__gte=period.start, charge_date__lt=period.end)).order_by()
+    rows = scope.of(AllocatedCost.objects.of_days(period)).order_by()
     names = ("rule_id", "rule__rule", "cost_centre__code", "team__code", "charge__billing_currency")
     sums = rows.values_list(*names).annotate(cost=Sum("effective_cost"), lines=Count("id"))
     rules = {rule.pk: rule for rule in AllocationRule.objects.filter(pk__in={row[0] for row in sums if row[0]})}
@@ -180,7 +180,7 @@ def fx_rates(scope: Scope, period: Period) -> list[FxRate]:
     """The rates that the month's charges were converted at; of a narrower scope those of its own shares' charges."""
     rows = Charge.objects.filter(charge_date__gte=period.start, charge_date__lt=period.end, fx_rate__isnull=False)
     if not scope.everything:
-        shares = scope.of(AllocatedCost.objects.filter(charge_date__gte=period.start, charge_date__lt=period.end))
+        shares = scope.of(AllocatedCost.objects.of_days(period))
         rows = rows.filter(pk__in=shares.values("charge_id"))
     names = ("original_currency", "billing_currency", "fx_rate", "fx_day", "fx_source")
     sums = rows.order_by().values_list(*names).annotate(n=Count("id"), b=Sum("original_cost"), a=Sum("effective_cost"))

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from finops.periods import Period
 from ingest.calc.book import PriceBook
@@ -75,10 +75,11 @@ def seen_names() -> list[tuple[Any, ...]]:
     return sorted({(*row[:5], row[5] or row[6], row[7]) for row in rows})
 
 
-def key_dimensions(key_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """Usage key id -> its dimensions (tags as a dict)."""
+def key_dimensions(key_ids: Iterable[int] | QuerySet[Any, Any]) -> dict[int, dict[str, Any]]:
+    """Usage key id -> its dimensions (tags as a dict). In: ids, or the question for them, which is asked within this one."""
     names = ("id", "layer", "source", *DIMENSIONS)
-    rows = UsageKey.objects.filter(id__in=list(key_ids)).values_list(*names)
+    ids = key_ids if isinstance(key_ids, QuerySet) else list(key_ids)
+    rows = UsageKey.objects.filter(id__in=ids).values_list(*names)
     return {row[0]: dict(zip(names[1:], row[1:], strict=True)) for row in rows.iterator()}
 
 

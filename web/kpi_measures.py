@@ -55,7 +55,7 @@ def _only_all(scope: Scope, *names: str) -> dict[str, None]:
 
 def _tokens(scope: Scope, query: CostQuery) -> Found:
     """Of charges of tokens, by their class."""
-    rows = scope.of(AllocatedCost.objects.filter(**_days(query), charge__billing_currency=query.currency))
+    rows = scope.of(AllocatedCost.objects.of_days(query.period)).filter(charge__billing_currency=query.currency)
     of_tokens = rows.filter(charge__charge_category="Usage", charge__price_class__in=TOKEN_CLASSES)
     classes = of_tokens.order_by().values_list("charge__price_class").annotate(Sum("quantity"), Sum("effective_cost"))
     found = {name: (Decimal(quantity or 0), Decimal(cost or 0)) for name, quantity, cost in classes}

@@ -34,10 +34,8 @@ class Borne(NamedTuple):
 
 def by_rule(scope: Scope, period: Period, currency: str) -> list[Borne]:
     """Rows of a month in one currency, by cost centre, team, rule and ground; unallocated ones have cost centre ''."""
-    rows: Any = scope.of(AllocatedCost.objects.filter(charge_date__gte=period.start, charge_date__lt=period.end))
-    rows = rows.filter(
-        charge__billing_currency=currency, charge__charge_date__gte=period.start, charge__charge_date__lt=period.end
-    )
+    rows: Any = scope.of(AllocatedCost.objects.of_days(period))
+    rows = rows.filter(charge__billing_currency=currency)
     nothing = Value(Decimal(0))
     rows = rows.annotate(
         declared=Case(

@@ -89,9 +89,8 @@ def _seats(centres: set[str], period: Period) -> dict[Place, Decimal]:
 
 def _gpu_hours(centres: set[str], period: Period) -> dict[Place, Decimal]:
     """The part of its fleet's hours that a charge bears: as large as the part of the fleet's cost of the day."""
-    fleets = AllocatedCost.objects.filter(
-        charge_date__gte=period.start, charge_date__lt=period.end, charge__subject__startswith=capacity.SUBJECT,
-        charge__charge_category="Usage", charge__corrects_date=None,
+    fleets = AllocatedCost.objects.of_days(period).filter(
+        charge__subject__startswith=capacity.SUBJECT, charge__charge_category="Usage", charge__corrects_date=None,
     ).exclude(charge__price_class__in=capacity.CLASSES)  # fmt: skip
     totals = fleets.order_by().values_list("charge__subject", "charge_date").annotate(Sum("effective_cost"))
     whole = {(subject, day): cost for subject, day, cost in totals}
@@ -107,7 +106,7 @@ def _gpu_hours(centres: set[str], period: Period) -> dict[Place, Decimal]:
 
 
 def _charged(centres: set[str], period: Period) -> Any:
-    rows = AllocatedCost.objects.filter(charge_date__gte=period.start, charge_date__lt=period.end)
+    rows = AllocatedCost.objects.of_days(period)
     return rows.filter(cost_centre__code__in=centres, charge__corrects_date=None)
 
 

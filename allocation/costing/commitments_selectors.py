@@ -31,7 +31,7 @@ def in_force() -> Commitments:
 
 def uses(scope: Scope, period: Period) -> list[Use]:
     """What each commitment was used for in a period, as far as the scope may see its charges."""
-    rows = scope.of(AllocatedCost.objects.filter(charge_date__gte=period.start, charge_date__lt=period.end))
+    rows = scope.of(AllocatedCost.objects.of_days(period))
     of_status: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     covered: dict[str, Decimal] = defaultdict(Decimal)
     billed: dict[str, Decimal] = defaultdict(Decimal)
@@ -108,7 +108,7 @@ def seats(scope: Scope, period: Period) -> list[SeatUse]:
 
     Only seats of cost centres that the scope may see; never summed with the spend of an API.
     """
-    rows = scope.of(AllocatedCost.objects.filter(charge_date__gte=period.start, charge_date__lt=period.end))
+    rows = scope.of(AllocatedCost.objects.of_days(period))
     worth = _logged(rows) | _reported(period)
     visible = set(rows.values_list("cost_centre__code", flat=True).distinct())
     return [

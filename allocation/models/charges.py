@@ -1,12 +1,13 @@
 """Charges, who bears them, and what pages read."""
 
-from datetime import date
+from datetime import date, timedelta
 
 from django.db import models
 
 from allocation.models.owners import AllocationRule, CostCentre, Team
 from allocation.models.periods import Correction
 from finops.domains import MoneyField, QuantityField, RateField
+from finops.periods import Period
 
 
 class Charges(models.QuerySet["Charge"]):
@@ -141,11 +142,21 @@ class Charge(models.Model):
         return f"{self.charge_date} {self.sku_id} {self.effective_cost}"
 
 
+class AllocatedCosts(models.QuerySet["AllocatedCost"]):
+    """Rows of allocated_cost."""
+
+    def of_days(self, period: Period) -> "AllocatedCosts":
+        """Of the days of a period, and so of their charges: said of both, or a join reads the charges of all years."""
+        days = period.start, period.end - timedelta(days=1)
+        return self.filter(charge_date__range=days, charge__charge_date__range=days)
+
+
 class AllocatedCost(models.Model):
     """One share of one charge and who bears it; cost_centre NULL is *unallocated*. Unique by charge and part.
 
-    The shares of a charge sum to it exactly, in every cost column. Replaced with its slice in an open period. Without
-    foreign keys in the database, which would be a third of what writing a day costs: ``verify`` finds orphans.
+    The shares of a charge sum to it exactly, in every cost column, and are of its day. Replaced with its slice in an open
+    period. Without foreign keys in the database, which would be a third of what writing a day costs: ``verify`` finds
+    orphans.
     """
 
     charge = models.ForeignKey(
@@ -164,6 +175,8 @@ class AllocatedCost(models.Model):
     effective_cost = MoneyField(null=True)
     billed_cost = MoneyField(null=True)
     proxy_cost = MoneyField(null=True)
+
+    objects = AllocatedCosts.as_manager()
 
     class Meta:
         db_table = "allocated_cost"

@@ -37,7 +37,7 @@ _EFFECT = Case(
 def shares(scope: Scope, query: CostQuery) -> QuerySet[AllocatedCost]:
     """What is borne of the charges of a question's days, filters and currency, as it was charged; ``effect``: what it is for."""
     period, keys, narrowed = query.period, UsageKey.objects.annotate(model=_MODEL), False
-    rows = scope.of(AllocatedCost.objects.filter(charge_date__gte=period.start, charge_date__lt=period.end))
+    rows = scope.of(AllocatedCost.objects.of_days(period))
     rows = rows.filter(charge__billing_currency=query.currency).annotate(effect=_EFFECT)
     rows = _as_shown(rows, query)
     for name, values in query.filters.items():

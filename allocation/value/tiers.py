@@ -137,15 +137,17 @@ def _usage(scope: Scope, query: CostQuery, column: str, name: str) -> list[Usage
     silent = days.values("usage_key_id").annotate(told=Max("output_reasoning")).filter(told=None).values("usage_key_id")
     priced = Q(effective_cost__isnull=False)
     untold = priced & Q(charge__price_class__in=ALL_OUTPUT_CLASSES, charge__usage_key_id__in=silent)
-    rows = shares(scope, query).filter(Q(effect=USAGE)).order_by()
-    names = ("charge__tier", "charge__tier_estimated", "charge__price_class")
+    rows = shares(scope, query).order_by()
+    # The effect is no condition: how many rows meet it cannot be estimated, and each charge is looked up alone then.
+    names = ("charge__tier", "charge__tier_estimated", "charge__price_class", "effect")
     sums = {
         "n": Sum("quantity", filter=priced), "cost": Sum(F(FIELDS[column])), "untold": Sum("quantity", filter=untold),
     }  # fmt: skip
     found = rows.values(*names).annotate(**_prefixed(sums)).values_list(*names, *_prefixed(sums))
     return [
         Usage(name, tier, guess, kind, quantity or ZERO, cost or ZERO, unsplit or ZERO)
-        for tier, guess, kind, quantity, cost, unsplit in found
+        for tier, guess, kind, effect, quantity, cost, unsplit in found
+        if effect == USAGE
     ]
 
 

@@ -101,9 +101,6 @@ def _rows(scope: Scope, period: Period) -> QuerySet[CostDaily]:
 
 def _fixed(scope: Scope, period: Period) -> Decimal:
     """What agreements charge: of a fleet or commitment also the part that was used. Splits move it and leave it what it is."""
-    rows = AllocatedCost.objects.filter(
-        _AGREED, charge_date__gte=period.start, charge_date__lt=period.end,
-        charge__billing_currency=settings.REPORT_CURRENCY,
-    )  # fmt: skip
+    rows = AllocatedCost.objects.of_days(period).filter(_AGREED, charge__billing_currency=settings.REPORT_CURRENCY)
     fixed: Decimal | None = scope.of(rows).aggregate(fixed=Sum("effective_cost"))["fixed"]
     return fixed or _ZERO

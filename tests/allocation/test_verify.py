@@ -134,6 +134,11 @@ def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
         ),
         (
             "no_orphans",
+            "UPDATE allocated_cost SET charge_date = charge_date + 1 WHERE id = (SELECT min(id) FROM allocated_cost)",
+            "allocated_cost ",
+        ),
+        (
+            "no_orphans",
             "UPDATE cost_daily SET team_id = 999 WHERE id = (SELECT min(id) FROM cost_daily)",
             "cost_daily ",
         ),
