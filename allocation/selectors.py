@@ -130,9 +130,10 @@ def filtered(scope: Scope, rows: QuerySet[Any], query: CostQuery) -> QuerySet[An
 
 
 def matches(column: str, value: str) -> Q:
-    """Rows with this value of a column; ``*`` and ``?`` as in file names."""
-    if value == UNALLOCATED and column == "cost_centre__code":
-        return Q(cost_centre__isnull=True)
+    """Rows with this value of a column, '' those without one; ``*`` and ``?`` as in file names."""
+    row, _, code = column.partition("__")
+    if code and (not value or (value == UNALLOCATED and row == "cost_centre")):
+        return Q(**{f"{row}__isnull": True})
     if "*" in value or "?" in value:
         pattern = "".join({"*": ".*", "?": "."}.get(char, _literal(char)) for char in value)
         return Q(**{f"{column}__regex": f"^{pattern}$"})

@@ -154,9 +154,9 @@ def currencies_of(day: date, keys: Collection[int]) -> dict[int, str]:
 
 
 def matches(value: str | None, patterns: Collection[str], absent: str = "") -> bool:
-    """Whether a value is asked for, as selectors.matches would; ``absent``: how one asks for none."""
+    """Whether a value is asked for, as selectors.matches would; ``absent``: how else than by '' one asks for none."""
     if value is None:
-        return absent in patterns
+        return "" in patterns or absent in patterns
     return any(fnmatchcase(value, one.replace("[", "[[]")) for one in patterns)
 
 

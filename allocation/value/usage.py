@@ -111,7 +111,7 @@ _Classes = dict[tuple[str | None, ...], dict[str, int]]
 def _classes(scope: Scope, query: CostQuery, names: tuple[str, ...], months: bool) -> tuple[_Classes, _Classes]:
     """Place -> token class -> tokens, and of them those without a price."""
     period = query.period
-    rows: Any = scope.of(AllocatedCost.objects.filter(charge_date__gte=period.start, charge_date__lt=period.end))
+    rows: Any = scope.of(AllocatedCost.objects.of_days(period))
     rows = rows.filter(charge__consumed_unit="tokens").order_by()
     books = {day: rulebook.holding_on(day) for day in sorted({day.replace(day=1) for day in period.days()})}
     by_day = "ChargeDate" in names or any(book.mappings for book in books.values())
@@ -147,7 +147,7 @@ def _classes(scope: Scope, query: CostQuery, names: tuple[str, ...], months: boo
 
 def _fits(row: Mapping[str, Any], filters: Mapping[str, tuple[str, ...]]) -> bool:
     return all(
-        matches(row[name], values, UNALLOCATED if name == "x_CostCentre" else "\0") for name, values in filters.items()
+        matches(row[name], values, UNALLOCATED if name == "x_CostCentre" else "") for name, values in filters.items()
     )
 
 

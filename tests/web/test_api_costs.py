@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from allocation.models import CostDaily
+from allocation.selectors import FILTERS
 from tests.web.ledger import Usage, bearer, load, person
 
 pytestmark = pytest.mark.django_db
@@ -104,6 +105,16 @@ def test_a_quarter_is_compared_with_the_quarter_before(finance: dict[str, str]) 
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", FILTERS)
+def test_every_value_of_a_dimension_is_found_by_it_the_missing_one_too(
+    name: str, usage: None, finance: dict[str, str]
+) -> None:
+    for row in ask(finance, month="2026-09", group_by=name)["results"]:
+        found = ask(finance, month="2026-09", group_by=name, **{f"filter[{name}]": row[name] or ""})
+        assert found["results"] == [row]
+        assert found["totals"]["EffectiveCost"] == row["EffectiveCost"]
+
+
 def test_one_sees_the_own_cost_centres_only(usage: None) -> None:
     viewer = bearer(person("viewer", "viewer", "CC-100"))
     body = ask(viewer, month="2026-09", group_by="x_CostCentre")
@@ -154,7 +165,8 @@ def test_a_cursor_continues_its_own_question_only(usage: None, finance: dict[str
         {"month": "2026-09", "group_by": "ChargeDate"}, {"month": "2026-09", "group_by": "x_Model;drop table charge"},
         {"month": "2026-09", "group_by": "x_Model,x_Team,x_Feature,x_QueryTier,x_CostCentre"},
         {"month": "2026-09", "granularity": "hour"}, {"month": "2026-09", "column": "Cost"},
-        {"month": "2026-09", "currency": "usd"}, {"month": "2026-09", "compare": "yes"}, {"month": "2026-09", "limit": "0"},
+        {"month": "2026-09", "currency": "usd"}, {"month": "2026-09", "currency": "XXX"}, {"month": "2026-09", "compare": "yes"},
+        {"month": "2026-09", "limit": "0"},
         {"month": "2026-09", "limit": "1001"}, {"month": "2026-09", "limit": "-1"}, {"month": "2026-09", "limit": "²"},
         {"month": "2026-09", "filter[Nothing]": "x"}, {"month": "2026-09", "filter[x_Model": "x"},
         {"month": "2026-09", "filter[x_Model]": "a\x00b"}, {"month": "2026-09", "filter[x_Model]": "x" * 300},

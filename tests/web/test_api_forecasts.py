@@ -108,7 +108,7 @@ def test_pages_of_one_row_are_the_whole_list(analyst: dict[str, str]) -> None:
     ("query", "status", "told"),
     [
         ({"group_by": "nonsense"}, 400, "each once"), ({"granularity": "hour"}, 400, "month or day"),
-        ({"currency": "usd"}, 400, "three capital letters"), ({"forecast": "0"}, 400, "a whole number"),
+        ({"currency": "usd"}, 400, "is not an ISO 4217"), ({"forecast": "0"}, 400, "a whole number"),
         ({"forecast": "999999"}, 404, "There is no such forecast"), ({"currency": "EUR"}, 200, "every night"),
         ({"group_by": "x_Feature"}, 404, "has no series by x_Feature"),
     ],

@@ -5,7 +5,6 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from django.conf import settings
 from django.http import QueryDict
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -22,6 +21,7 @@ from forecasting.models import Anomaly
 from web import anomaly_rows as shown
 from web.api import anomalies_docs as docs
 from web.api import cursors
+from web.api.currency import currency_of
 from web.api.permissions import JudgesAnomalies
 from web.api.posting import PARAMETER, once
 from web.api.problems import answers
@@ -128,18 +128,16 @@ def _one(scope: Any, number: int) -> Anomaly:
 
 def _asked(given: QueryDict) -> selectors.Asked:
     """Raises ValidationError."""
-    state, told, currency = given.get("state", ""), given.get("told"), given.get("currency", settings.REPORT_CURRENCY)
+    state, told = given.get("state", ""), given.get("told")
     if state and state not in Anomaly.State.values:
         raise ValidationError({"state": f"one of {', '.join(Anomaly.State.values)}"})
     if told not in (None, "true", "false"):
         raise ValidationError({"told": "true or false"})
-    if not re.fullmatch("[A-Z]{3}", currency):
-        raise ValidationError({"currency": "an ISO 4217 code such as USD"})
     least = given.get("min_impact")
     if least is not None and not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", least, re.ASCII):
         raise ValidationError({"min_impact": "an amount such as 60.98, not negative"})
     return selectors.Asked(
-        currency, state, None if told is None else told == "true", _day(given, "from"), _day(given, "to"),
+        currency_of(given), state, None if told is None else told == "true", _day(given, "from"), _day(given, "to"),
         None if least is None else Decimal(least),
     )  # fmt: skip
 

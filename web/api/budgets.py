@@ -11,7 +11,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from allocation.scope import scope_of
-from finops.money import MoneyError, minor_digits
 from finops.periods import Period, PeriodError
 from forecasting import budgets, selectors
 from forecasting.calc.budget_entries import BudgetError, Row
@@ -19,6 +18,7 @@ from forecasting.calc.fiscal import PATTERNS, Calendar, FiscalError
 from forecasting.models import BudgetVersion
 from web.api import cursors
 from web.api.approvals import ApprovalOut, described
+from web.api.currency import currency_of
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import ProposesBudgets
 from web.api.posting import PARAMETER, once
@@ -95,15 +95,11 @@ class BudgetsView(Resource):
         Ytd figures leave months out, cost and budget alike, that lie before the ledger begins.
         """
         cursors.known_only(request, ("month", "currency", "limit", "cursor"))
-        text, currency = request.query_params.get("month"), request.query_params.get("currency", "")
+        text, currency = request.query_params.get("month"), currency_of(request.query_params)
         try:
             period = Period.month_of(timezone.now().date()) if text is None else Period.month(text)
-            if "currency" in request.query_params:
-                minor_digits(currency)
         except PeriodError as wrong:
             raise ValidationError({"month": str(wrong)}) from None
-        except MoneyError as wrong:
-            raise ValidationError({"currency": str(wrong)}) from None
         compared = selectors.compared_to_date(period, currency)
         rows = selectors.against_actual(scope_of(request.user), period, currency, compared)
         found, cursor = cursors.page(request, rows, lambda row: (row.code,), [str])

@@ -4,13 +4,13 @@ import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from django.conf import settings
 from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
 
 from allocation.selectors import FILTERS, CostQuery
 from finops.focus import COST_COLUMNS
 from finops.periods import YEARS, Period, PeriodError
+from web.api.currency import currency_of
 
 GRANULARITIES = ("total", "month", "day")
 VIEWS = ("as-was", "as-is")  # as it was charged, or with what was posted against these days since
@@ -58,7 +58,7 @@ def parse(given: QueryDict) -> CostRequest:
         dimensions=_dimensions(given.get("group_by", "")),
         granularity=granularity,
         column=_one_of(given, "column", COST_COLUMNS, "EffectiveCost"),
-        currency=_currency(given.get("currency", settings.REPORT_CURRENCY)),
+        currency=currency_of(given),
         filters={name: _values(given, f"filter[{name}]") for name in FILTERS if f"filter[{name}]" in given},
         compare=_one_of(given, "compare", ("", "previous")) == "previous",
         restated=_one_of(given, "view", VIEWS) == "as-is",
@@ -70,12 +70,6 @@ def _one_of(given: QueryDict, name: str, possible: tuple[str, ...], default: str
     if value not in possible:
         raise ValidationError({name: f"one of {', '.join(filter(None, possible))}"})
     return value
-
-
-def _currency(text: str) -> str:
-    if not re.fullmatch("[A-Z]{3}", text):
-        raise ValidationError({"currency": "an ISO 4217 code such as USD"})
-    return text
 
 
 def _dimensions(text: str) -> tuple[str, ...]:

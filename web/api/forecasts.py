@@ -16,6 +16,7 @@ from forecasting import forecasts
 from forecasting.calc.stated import Band
 from forecasting.models import Forecast, ForecastDay, ForecastSeries
 from web.api import cursors
+from web.api.currency import currency_of
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.problems import answers
 from web.api.resource import Resource
@@ -159,14 +160,12 @@ def _asked(request: Request) -> tuple[selectors.Asked, bool]:
         raise ValidationError(
             {"group_by": f"some of {', '.join(forecasts.DIMENSIONS)}, each once, with commas between"}
         )
-    granularity, currency, number = said.get("granularity", "month"), said.get("currency", ""), said.get("forecast")
+    granularity, number = said.get("granularity", "month"), said.get("forecast")
     if granularity not in ("month", "day"):
         raise ValidationError({"granularity": "month or day"})
-    if currency and not (len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()):
-        raise ValidationError({"currency": "three capital letters"})
     if number is not None and not (number.isascii() and number.isdigit() and 0 < int(number[:19]) < 2**63):
         raise ValidationError({"forecast": "a whole number of at least 1"})
-    return selectors.Asked(level, currency, None if number is None else int(number)), granularity == "day"
+    return selectors.Asked(level, currency_of(said), None if number is None else int(number)), granularity == "day"
 
 
 def _filters(request: Request, level: tuple[str, ...]) -> dict[str, str]:

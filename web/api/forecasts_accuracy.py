@@ -3,11 +3,9 @@
 from decimal import Decimal
 from typing import Any
 
-from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,6 +14,7 @@ from forecasting import backtests
 from forecasting.calc.backtest import SCORES
 from forecasting.forecast_closes import BANDS, Kept, kept
 from web.api import cursors
+from web.api.currency import currency_of
 from web.api.problems import answers
 from web.api.resource import Resource
 
@@ -117,10 +116,7 @@ def _close(row: Kept, currency: str) -> dict[str, Any]:
 def _currency(request: Request) -> str:
     """Raises ValidationError."""
     cursors.known_only(request, ("currency",))
-    found = request.query_params.get("currency", "") or str(settings.REPORT_CURRENCY)
-    if not (len(found) == 3 and found.isascii() and found.isalpha() and found.isupper()):
-        raise ValidationError({"currency": "three capital letters"})
-    return found
+    return currency_of(request.query_params)
 
 
 def _text(amount: Decimal | None) -> str | None:

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from finops.periods import PeriodError
 from web import data_health
 from web.api import cursors
+from web.api.currency import currency_of
 from web.api.permissions import SeesEverything
 from web.api.problems import answers
 from web.api.resource import Resource
@@ -117,9 +118,7 @@ class DataHealthView(Resource):
         30 days, usage without a price, cost without an owner, and how far the derived figures are behind.
         """
         cursors.known_only(request, ("month", "currency"))
-        currency = request.query_params.get("currency", settings.REPORT_CURRENCY)
-        if not (len(currency) == 3 and currency.isascii() and currency.isupper() and currency.isalpha()):
-            raise ValidationError({"currency": "three capital letters"})
+        currency = currency_of(request.query_params)
         month = request.query_params.get("month")
         if month == "":
             raise ValidationError({"month": "a month is written YYYY-MM"})

@@ -20,11 +20,10 @@ from allocation.calc.roi import MINIMUM, Line
 from allocation.scope import scope_of
 from allocation.value import roi, roi_marginal
 from allocation.value.roi_marginal import Answer, MarginalError, Question
-from finops.currencies import check_currency
-from finops.money import MoneyError
 from finops.periods import Period, PeriodError
 from web.api import bodies, cursors
 from web.api import outcomes_roi_docs as docs
+from web.api.currency import currency_of
 from web.api.outcomes import decimal
 from web.api.outcomes_docs import AMOUNTS, COUNTS, RATIOS
 from web.api.permissions import WritesOutcomes
@@ -101,7 +100,7 @@ class ComparisonsView(Resource):
         names = ("dimension", "base", "candidate", "feature", "setting", "currency", "value")
         cursors.known_only(request, names)
         given, scope = request.query_params, scope_of(request.user)
-        currency, value = currency_of(given.get("currency")), _value(given.get("value"))
+        currency, value = currency_of(given), _value(given.get("value"))
         asked = roi_marginal.questions(scope)
         if set(names[:5]) & set(given):
             asked = [_compared(given)]
@@ -155,7 +154,7 @@ class EffortsView(Resource):
         and, where outcomes say what a resolved task is worth, worth its cost. `worth_from`: the value from which a step pays.
         """
         cursors.known_only(request, ("month", "currency"))
-        period, currency = month_of(request.query_params, "month"), currency_of(request.query_params.get("currency"))
+        period, currency = month_of(request.query_params, "month"), currency_of(request.query_params)
         found = roi_marginal.efforts(scope_of(request.user), period, currency)
         results = [
             {
@@ -214,7 +213,7 @@ def question(given: Any) -> roi.RoiQuery:
     if (last.start - first.start).days > 1_100:
         raise ValidationError({"first": "at most 36 months at once"})
     try:
-        return roi.RoiQuery(first, last, tuple(dict.fromkeys(by)), filters, currency_of(given.get("currency")))
+        return roi.RoiQuery(first, last, tuple(dict.fromkeys(by)), filters, currency_of(given))
     except roi.RoiError as wrong:
         raise ValidationError({"group_by" if "dimension" in str(wrong) else "first": str(wrong)}) from None
 
@@ -227,16 +226,6 @@ def month_of(given: Any, name: str) -> Period:
     except PeriodError as wrong:
         raise ValidationError({name: str(wrong)}) from None
     return roi.newest()
-
-
-def currency_of(code: str | None) -> str:
-    """A currency, by default the site's. Raises ValidationError."""
-    try:
-        if code is not None:
-            check_currency(code)
-    except MoneyError as wrong:
-        raise ValidationError({"currency": str(wrong)}) from None
-    return code or roi.site_currency()
 
 
 def _value(given: str | None) -> Decimal | None:
