@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from allocation.scope import Scope
+from allocation.scope import EVERYTHING, Scope
 from finops.periods import Period
 from forecasting import watch_budgets, watch_caps, watch_policies, watch_states
 from forecasting.calc.watch import ALLOW, STOP, WARN
@@ -33,22 +33,30 @@ class Queries(NamedTuple):
 
 def states(scope: Scope, now: datetime, asked: Asked | None = None) -> list[State]:
     """Budgets that run now, as they stand. The whole is of those who see everything."""
+    return watch_states.states(_running(scope, now, asked or Asked()), watch_policies.in_force(), now)
+
+
+def judged(scope: Scope, now: datetime, asked: Asked) -> tuple[list[State], str]:
+    """``states``, and what a gateway is told: the strictest verdict; of none: allow.
+
+    A call counts against the whole too, so its verdict does, also where the whole's figures are not shown.
+    """
+    found = states(scope, now, asked)
+    wholes = [] if scope.everything else [one for one in _running(EVERYTHING, now, asked) if one.subject.code is None]
+    said = {one.verdict for one in (*found, *watch_states.states(wholes, watch_policies.in_force(), now))}
+    return found, next((one for one in _STRICTEST if one in said), ALLOW)
+
+
+def _running(scope: Scope, now: datetime, asked: Asked) -> list[watch_budgets.Running]:
     codes = None if scope.everything else scope.cost_centres
-    asked = asked or Asked()
     runs = watch_budgets.running(now.date(), since=now.date() - timedelta(days=WINDOW), codes=codes)
     runs = [one for one in runs if asked.budget is None or asked.budget in one.budgets]
-    runs = [one for one in runs if _counts(one.subject, asked)]
-    return watch_states.states(runs, watch_policies.in_force(), now)
+    return [one for one in runs if _counts(one.subject, asked)]
 
 
 def _counts(subject: watch_budgets.Subject, asked: Asked) -> bool:
     pairs = ((subject.code or "", asked.cost_centre), (subject.provider, asked.provider), (subject.model, asked.model))
     return all(not wanted or mine in ("", wanted) for mine, wanted in pairs)
-
-
-def verdict(found: list[State]) -> str:
-    """The strictest of them; of none: allow."""
-    return next((one for one in _STRICTEST if any(state.verdict == one for state in found)), ALLOW)
 
 
 def queries(scope: Scope, now: datetime) -> Queries:

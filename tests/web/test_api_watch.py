@@ -86,6 +86,20 @@ def test_an_owner_sees_the_own_budget_alone_and_an_unknown_one_is_not_found() ->
     assert Client().get(f"/api/v1/budgets/{2**70}/state", **owner).status_code == 404
 
 
+def test_a_gateway_that_sees_one_cost_centre_is_told_to_stop_where_the_whole_is_exceeded() -> None:
+    for code in ("CC-100", "CC-200"):
+        centre(code)
+    number = budgeted(("CC-100", "1000"), ("CC-200", "1000"))
+    owner = bearer(person("o", "owner", "CC-100"))
+    load(Usage("2", "CC-100"), Usage("1", "CC-200"))
+    assert get(f"budgets/{number}/state", owner)["verdict"] == "allow"
+    load(Usage("1998", "CC-200", feature="more"))
+    found = get(f"budgets/{number}/state", owner)
+    assert found["verdict"] == "stop", "2,001 of 2,000 in all"
+    assert [row["x_CostCentre"] for row in found["results"]] == ["CC-100"]
+    assert found["results"][0]["verdict"] == "allow"
+
+
 def test_a_gateway_that_names_a_foreign_or_misspelt_cost_centre_is_not_told_to_allow() -> None:
     for code in ("CC-100", "CC-200"):
         centre(code)

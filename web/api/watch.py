@@ -34,18 +34,18 @@ class BudgetStateView(Resource):
     )  # fmt: skip
     def get(self, request: Request, number: int) -> Response:
         """By cost centre, provider and model, of the fiscal period that runs: spent, left, at close with the probability of a
-        breach, burn rates. `verdict` is the strictest of those asked for: `stop` where a budget is exceeded, `warn` where a
-        rule fires, a threshold is reached or a breach is likely. Other budgets of the same year add to the same amounts.
-        Answered from the cube and what the watch keeps: no event is read.
+        breach, burn rates. `verdict` is the strictest of those asked for and of the whole, against which every call counts:
+        `stop` where a budget is exceeded, `warn` where a rule fires, a threshold is reached or a breach is likely. Other
+        budgets of the same year add to the same amounts. Answered from the cube and what the watch keeps: no event is read.
         """
         cursors.known_only(request, (*_OF_A_CALL, *_PAGED))
         if number >= 2**63 or not Budget.objects.filter(pk=number).exists():
             raise NotFound("There is no such budget.")
         now, scope = timezone.now(), scope_of(request.user)
         _known_centre(request, scope)
-        found = watch_selectors.states(scope, now, _asked(request, number))
+        found, verdict = watch_selectors.judged(scope, now, _asked(request, number))
         page, cursor = _page(request, found)
-        body = {"as_of": now, "verdict": watch_selectors.verdict(found), "results": page, "next": cursor}
+        body = {"as_of": now, "verdict": verdict, "results": page, "next": cursor}
         return Response(body, headers=cursors.link(request, cursor))
 
 
