@@ -100,17 +100,19 @@ def _moved(period: Period, currency: str) -> Iterator[tuple[str, str, str]]:
         yield code, basis, part_words(pool, weights.get((basis, pool)) or {}, code, gives=cost < 0)
 
 
-def fiscal_year(period: Period) -> Period:
-    """From the beginning of the fiscal year to the end of the period; by settings.BUDGETS, which lie right of allocation."""
-    found: Period = import_module(settings.BUDGETS).to_date(period)
+def year_to_date(period: Period, currency: str) -> Period:
+    """Of the fiscal year to the end of the period what the ledger knows; by settings.BUDGETS, which lie right of allocation."""
+    found: Period = import_module(settings.BUDGETS).compared_to_date(period, currency)
     return found
 
 
-def budgets(period: Period, currency: str) -> dict[str, Budget]:
-    """Cost centre -> what was planned for it, in the month and in the year to its end."""
+def budgets(period: Period, year: Period, currency: str) -> dict[str, Budget]:
+    """Cost centre -> what was planned for it, in the month and in the ``year_to_date``."""
     planned = import_module(settings.BUDGETS).budgets
-    month, year = planned(period, currency=currency), planned(fiscal_year(period), currency=currency)
-    return {code: Budget(month.get(code), year.get(code)) for code in month.keys() | year.keys() if code is not None}
+    month, to_date = planned(period, currency=currency), planned(year, currency=currency)
+    return {
+        code: Budget(month.get(code), to_date.get(code)) for code in month.keys() | to_date.keys() if code is not None
+    }
 
 
 def _days(rows: QuerySet[Any], period: Period) -> QuerySet[Any]:

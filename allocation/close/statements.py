@@ -225,12 +225,12 @@ def _write(period: Period, now: datetime, *, issued: bool) -> None:
 
 def _made(period: Period, currency: str, version: int, now: datetime, *, issued: bool) -> list[Made]:
     policies: Policies = terms.in_force(statement_policy.KIND, parse)
-    year, own = statement_frames.fiscal_year(period), statement_rates.of(period, currency)
+    year, own = statement_frames.year_to_date(period, currency), statement_rates.of(period, currency)
     return build(
         Inputs(
             period, currency, statement_frames.lines(period, currency), statement_frames.lines(period.previous(), currency),
             statement_frames.charged_before(period, year.start, currency), year.start,
-            dict(CostCentre.objects.values_list("code", "name")), policies, statement_frames.budgets(period, currency),
+            dict(CostCentre.objects.values_list("code", "name")), policies, statement_frames.budgets(period, year, currency),
             statement_frames.rules(period, currency), version, issued_on=now.date() if issued else None,
             provisional=not periods.is_frozen(period.start), self_approval=settings.SELF_APPROVAL, charging=_charging(period),
             own=own.rates, lacking=own.lacking,
