@@ -41,11 +41,15 @@ BY_CODE = {gate.code: gate for gate in GATES}
 
 
 class Measured(NamedTuple):
-    """What a gate looks at. ``told``: one sentence of what lacks, '' where nothing does; ``lacks``: fails at any limit."""
+    """What a gate looks at. ``told``: one sentence of what lacks, '' where nothing does; ``lacks``: fails at any limit.
+
+    ``note``: what a reader has to know although it passes.
+    """
 
     value: Decimal
     told: str = ""
     lacks: bool = False
+    note: str = ""
 
 
 class Waived(NamedTuple):
@@ -104,7 +108,7 @@ def judged(
         ok = one.value <= limit and not one.lacks
         fitting = (each for each in given if each.gate == kind.code and one.value <= each.value)
         waived = next(fitting, None) if kind.waivable and not ok else None
-        told = "" if ok else one.told
+        told = one.note if ok else one.told
         found.append(
             Gate(kind.code, kind.title, kind.unit, begins, one.value, limit, ok, told, kind.link, kind.waivable, waived)
         )

@@ -11,6 +11,7 @@ from finops.periods import Period
 from web.journals import standing
 
 _POSTED = ("posted", "exported", "numbered")
+_SUMS = ("reversed", "posted", "to_come")
 
 
 def of_period(period: Period) -> dict[str, Any]:
@@ -28,8 +29,16 @@ def _sums(rows: Iterable[Accrued]) -> list[dict[str, Any]]:
     found: dict[str, list[Accrued]] = {}
     for row in rows:
         found.setdefault(row.currency, []).append(row)
-    names = ("reversed", "posted", "to_come")
     return [
-        {"currency": currency, **{name: sum((getattr(row, name) for row in mine), Decimal(0)) for name in names}}
-        for currency, mine in found.items()
+        {"currency": currency, **_added(mine, *_SUMS), "earlier": _earlier(mine)} for currency, mine in found.items()
     ]
+
+
+def _earlier(rows: Iterable[Accrued]) -> dict[str, Decimal]:
+    """Of it what earlier months owe, and what invoices are expected to add: borne by no cost centre of this month."""
+    return _added([part for row in rows for part in row.parts if part.cost_centre is None], *_SUMS[1:])
+
+
+def _added(rows: Iterable[Any], *names: str) -> dict[str, Decimal]:
+    mine = list(rows)
+    return {name: sum((getattr(row, name) for row in mine), Decimal(0)) for name in names}

@@ -7,6 +7,7 @@ from typing import Any
 from django import template
 
 from allocation.close.statement_views import at_minor_unit
+from allocation.costing.entry_keys import SOURCE as AGREEMENTS
 from web import formats
 
 register = template.Library()
@@ -32,6 +33,18 @@ LEVELS = {
 def signed(amount: Decimal | None, currency: str) -> str:
     """A difference, exact to the minor unit, with its sign."""
     return formats.NONE if amount is None else formats.signed_money_exact(amount, currency)
+
+
+@register.filter
+def issuer(name: str) -> str:
+    """Who sends the invoice; of charges that no usage has, what they come from."""
+    return "Agreements" if name == AGREEMENTS else name
+
+
+@register.filter
+def minus(amount: Decimal, part: Decimal) -> Decimal:
+    """What is left of an amount."""
+    return amount - part
 
 
 @register.filter
