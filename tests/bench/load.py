@@ -10,11 +10,13 @@ import argparse
 import os
 import random
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,7 @@ class Timed:
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
+        self.of_path: dict[str, list[float]] = defaultdict(list)
         self.wrong: list[str] = []
         self.elapsed = 0.0
 
@@ -55,6 +58,7 @@ class Timed:
             self.wrong.append(f"{path}: {error!r}")
             return
         self.seconds.append(time.perf_counter() - begin)
+        self.of_path[path].append(self.seconds[-1])
         if answer.status_code != 200:
             self.wrong.append(f"{path}: {answer.status_code} {answer.text[:120]}")
 
@@ -127,6 +131,7 @@ def _filled(folder: Path, given: Any) -> int:
     from allocation import derived
     from allocation.models import Grant
     from allocation.policies import load_default
+    from allocation.value import agent_tasks
     from finops.models import User
     from ingest import facts
     from ingest.services import Import, ingest_file
@@ -136,6 +141,8 @@ def _filled(folder: Path, given: Any) -> int:
     load_default(actor="bench")
     ingest_file(Import(payloads.write(folder / "month.jsonl", given.events, days=given.days), "litellm"))
     derived.refresh()
+    while agent_tasks.refresh():  # else a worker would do it while the idle site is read
+        pass
     user = User.objects.create_user("bench", password=PASSWORD)
     Grant.objects.create(user=user, role=Grant.Role.FINANCE)
     return facts.count_facts()
@@ -193,8 +200,11 @@ def _told(what: str, timed: Timed, idle: Timed) -> None:
     rate = len(timed.seconds) / timed.elapsed
     print(
         f"{what:<50} p50 {timed.at(0.5) * 1000:7.0f} ms  p95 {timed.at(0.95) * 1000:7.0f} ms = "
-        f"{timed.at(0.95) / idle.at(0.95):.2f} x idle  {rate:5.1f} requests/s"
+        f"{timed.at(0.95) / idle.at(0.95):.2f} x idle  {rate:5.1f} requests/s",
+        flush=True,
     )
+    slowest = sorted(((statistics.median(each), path) for path, each in timed.of_path.items()), reverse=True)[:4]
+    print("  p50 of the slowest:", *(f"{path} {seconds:.2f} s" for seconds, path in slowest), flush=True)
 
 
 if __name__ == "__main__":
