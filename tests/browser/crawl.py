@@ -1,7 +1,7 @@
 """Every page that a reader can come to by links, once per view: a site as it is walked, not as it is listed."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -78,9 +78,9 @@ class Walk:
         page.on("dialog", lambda dialog: (self.wrong.append(f"{page.url}: dialog"), dialog.dismiss()))
         return page
 
-    def crawl(self, page: Page, first: str) -> None:
-        """Follow links from a page until no view has a page that was not seen often enough."""
-        waiting, known = [first], {first}
+    def crawl(self, page: Page, first: Sequence[str]) -> None:
+        """Follow links from some pages until no view has a page that was not seen often enough."""
+        waiting, known = list(first), {urlsplit(path).path for path in first}
         while waiting:
             path = waiting.pop(0)
             name = self._name(path)
