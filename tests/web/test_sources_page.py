@@ -554,7 +554,7 @@ def test_pages_say_when_the_scheduler_does_not_run() -> None:
         page = client.get(path).content.decode()
         assert "The scheduler has never run" in page
         assert "All on time" not in page
-        assert "Nothing to do" not in page
+        assert "Sources on time, checks hold" not in page
     SiteMark.objects.create(name="worker")
     assert not any(said in client.get(path).content.decode() for path in pages)
     at = timezone.now() - timedelta(minutes=12, seconds=5)
