@@ -31,7 +31,8 @@ def judge(day: date, limits: Limits) -> None:
     here = tasks_of(AgentTask.objects.filter(charge_date=day))
     before = tasks_of(AgentTask.objects.filter(charge_date__gte=day - HISTORY, charge_date__lt=day))
     found = calc.runaways(here.tasks, calc.bounds(before.tasks, limits), limits)
-    found += calc.found_loops(here.tasks, here.rounds, limits)
+    found += calc.found_loops(here.tasks, here.looped(), limits)
+    places = here.by_query()
     held = {(row.query_id, row.reason): row for row in Runaway.objects.filter(charge_date=day)}
     for one in found:
         row = held.pop((one.task, one.reason), None)
@@ -39,7 +40,7 @@ def judge(day: date, limits: Limits) -> None:
             row = Runaway(charge_date=day, query_id=one.task, reason=one.reason)
         elif row.decided_by:
             continue
-        _said(row, one, here)
+        _said(row, one, here, places[one.task])
         row.state = Runaway.State.OPEN
         row.save()
     for row in held.values():
@@ -48,11 +49,10 @@ def judge(day: date, limits: Limits) -> None:
             row.save(update_fields=["state"])
 
 
-def _said(row: Runaway, one: calc.Runaway, here: Kept) -> None:
-    owner = here.owners[one.task]
-    row.cost_centre_id, row.team_id, row.feature, row.environment, row.currency, row.begins_at = owner
+def _said(row: Runaway, one: calc.Runaway, here: Kept, place: int) -> None:
+    row.cost_centre_id, row.team_id, row.feature, row.environment, row.currency, row.begins_at = here.owner(place)
     row.value, row.bound = Decimal(one.value), round(Decimal(one.limit), 12)
-    row.calls, row.cost, row.tier = one.calls, one.cost, here.tiers[one.task]
+    row.calls, row.cost, row.tier = one.calls, one.cost, here.tiers[place]
 
 
 class Summary(NamedTuple):

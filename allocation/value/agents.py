@@ -4,12 +4,13 @@ All of it reads agent_task, within a scope; costs are those of the calls at list
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from django.db.models import Min, QuerySet, Sum
+import numpy as np
+from django.db.models import Count, Min, QuerySet, Sum
 
 from allocation import selectors
 from allocation.calc import agents as calc
@@ -64,25 +65,22 @@ class Report(NamedTuple):
 def report(scope: Scope, query: CostQuery) -> Report:
     """What the tasks did that began in the query's period."""
     rows = selectors.filtered(scope, AgentTask.objects.all(), query)
-    others = rows.exclude(currency=query.currency).values_list("currency", "query_id")
-    elsewhere: dict[str, int] = defaultdict(int)
-    for currency, _ in others:
-        elsewhere[currency] += 1
-    kept = agent_frames.tasks_of(rows.filter(currency=query.currency))
+    others = rows.exclude(currency=query.currency).order_by("currency").values_list("currency")
+    tasks = agent_frames.tasks_of(rows.filter(currency=query.currency)).tasks
     known = outcomes_of(query)
     open_ones: dict[str, set[tuple[date, int]]] = defaultdict(set)
     for row in selectors.filtered(scope, _open(), query).filter(currency=query.currency):
         open_ones[agent_frames.name_of(row)].add((row.charge_date, row.query_id))
     lines = [
         Line(agent_frames.named(one.workflow), one, len(open_ones[one.workflow]))
-        for one in calc.workflows(kept.tasks, known)
+        for one in calc.workflows(tasks, known)
     ]
-    together = kept.tasks._replace(workflow=agent_frames.objects([ALL] * len(kept.tasks.task)))
+    together = tasks._replace(workflow=agent_frames.objects([ALL] * len(tasks.task)))
     whole = calc.workflows(together, known)
     counted = selectors.filtered(scope, CostDaily.objects.all(), query).aggregate(all=Sum("queries"))["all"]
     days = AgentDay.objects.filter(charge_date__gte=query.period.start, charge_date__lt=query.period.end)
     return Report(
-        lines, whole[0] if whole else None, _bins(kept, known), dict(sorted(elsewhere.items())), int(counted or 0),
+        lines, whole[0] if whole else None, _bins(tasks, known), dict(others.annotate(Count("query_id"))), int(counted or 0),
         days.aggregate(at=Min("at"))["at"], agent_tasks.behind(query.period), agent_tasks.limits(),
     )  # fmt: skip
 
@@ -100,17 +98,16 @@ def outcomes_of(query: CostQuery) -> dict[int, bool]:
     return found
 
 
-def _bins(kept: agent_frames.Kept, known: Mapping[int, bool]) -> list[Bin]:
-    tasks = kept.tasks
-    sums: list[list[Any]] = [[0, 0, ZERO, 0] for _ in BINS]
-    columns = (tasks.task, tasks.calls, tasks.cost, tasks.broken)
-    for task, calls, cost, broken in zip(*(column.tolist() for column in columns), strict=True):
-        into = sums[sum(calls >= least for least in BINS) - 1]
-        into[0] += 1
-        into[1] += calls
-        into[2] += cost
-        into[3] += not known.get(task, not broken)
-    return [Bin(least, *values) for least, values in zip(BINS, sums, strict=True)]
+def _bins(tasks: calc.Tasks, known: Mapping[int, bool]) -> list[Bin]:
+    bins = np.searchsorted(BINS, tasks.calls, side="right") - 1
+    pairs = zip(tasks.task.tolist(), tasks.broken.tolist(), strict=True)
+    failed = np.array([not known.get(task, not broken) for task, broken in pairs], dtype=bool)
+    found = []
+    for number, least in enumerate(BINS):
+        mine = bins == number
+        cost = sum(tasks.cost[mine].tolist(), ZERO)
+        found.append(Bin(least, int(mine.sum()), int(tasks.calls[mine].sum()), cost, int(failed[mine].sum())))
+    return found
 
 
 class OutcomeCost(NamedTuple):
@@ -149,7 +146,8 @@ def outcome_costs(scope: Scope, query: CostQuery) -> list[OutcomeCost]:
         feature_of.setdefault((setting, task), feature)
         if fallback is not None and currency == query.currency:
             people[setting, task] += fallback
-    costs, succeeded = _costs(scope, query), outcomes_of(query)
+    tried_in = {number for tried in attempts.values() for number, _ in tried}
+    costs, succeeded = _costs(scope, query, tried_in), outcomes_of(query)
     sums: dict[str, list[Any]] = defaultdict(lambda: [0, 0, 0, ZERO, ZERO, ZERO, 0])
     for task, tried in attempts.items():
         into = sums[feature_of[task]]
@@ -170,9 +168,10 @@ def outcome_costs(scope: Scope, query: CostQuery) -> list[OutcomeCost]:
     return sorted(lines, key=lambda line: (-line.cost, line.feature))
 
 
-def _costs(scope: Scope, query: CostQuery) -> dict[int, Decimal]:
-    """Query -> what its calls cost, where each has a price."""
-    rows = scope.of(AgentTask.objects.filter(outcome_traces.near(query.period), currency=query.currency))
+def _costs(scope: Scope, query: CostQuery, numbers: Collection[int]) -> dict[int, Decimal]:
+    """Query -> what its calls cost, of these queries, where each has a price."""
+    tasks = AgentTask.objects.filter(outcome_traces.near(query.period), query_id__in=numbers)
+    rows = scope.of(tasks.filter(currency=query.currency))
     found: dict[int, Decimal] = defaultdict(Decimal)
     unpriced = set()
     for number, cost, lacking in rows.values_list("query_id", "cost", "unpriced"):

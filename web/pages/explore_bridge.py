@@ -102,7 +102,8 @@ def _bridge(state: Explored, bridge: Bridge, before: Period, after: Period, curr
     if state.budget:
         when = {"start": f"{after.start}", "end": f"{after.end}", "against": "budget"}
     return {
-        "bridge": bridge, "days": f"{levels[1]} against {levels[0]}", "bars": bars, "sentence": bridge_words.sentence(bridge, currency), "delta": whole.delta,
+        "bridge": bridge, "days": f"{levels[1]} against {levels[0]}", "bars": bars,
+        "sentence": bridge_words.sentence(bridge, currency), "delta": whole.delta,
         "change": formats.change(whole.end, whole.start), "began": bridge.began, "stopped": bridge.stopped,
         "estimated": bridging.estimated(bridge), "estimates": any(bridge.estimated),
         "bridge_api": state.api("bridge", currency, **when, group_by=FILTERS[state.drill]),
