@@ -1,6 +1,8 @@
 """What a million tokens costs on one's own GPUs, at the load there was and at the load that was planned."""
 
 from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
@@ -42,13 +44,15 @@ class ModelCost(NamedTuple):
 def cost_per_million(period: Period) -> list[ModelCost]:
     """One row per fleet in force, model that it served and currency."""
     capacity: Capacity = terms.in_force(KIND, parse)
-    return [row for fleet in capacity.fleets for row in _of_fleet(fleet, period)]
+    days = _charged_days(capacity.fleets, period)
+    return [row for fleet in capacity.fleets for row in _of_fleet(fleet, period, days[fleet.code])]
 
 
 def gpu_hours(period: Period) -> tuple[Decimal, Decimal]:
-    """GPU hours that the fleets in force had in a period, and of these the ones that no usage had."""
+    """GPU hours that the fleets in force had in a period as far as it is charged, and of these the ones that no usage had."""
     capacity: Capacity = terms.in_force(KIND, parse)
-    had = sum((_gpu_hours(fleet, period) for fleet in capacity.fleets), Fraction(0))
+    days = _charged_days(capacity.fleets, period)
+    had = sum((_gpu_hours(fleet, days[fleet.code]) for fleet in capacity.fleets), Fraction(0))
     idle = Charge.objects.filter(
         subject__in=[subject(fleet) for fleet in capacity.fleets], commitment_status=IDLE, price_class=GPU_HOUR,
         charge_date__gte=period.start, charge_date__lt=period.end,
@@ -56,7 +60,19 @@ def gpu_hours(period: Period) -> tuple[Decimal, Decimal]:
     return exactly(had), idle.aggregate(hours=Sum("consumed_quantity"))["hours"] or ZERO
 
 
-def _of_fleet(fleet: Fleet, period: Period) -> list[ModelCost]:
+def _charged_days(fleets: Iterable[Fleet], period: Period) -> dict[str, list[date]]:
+    """Fleet -> its days that are charged: what is still to come of a month has hours, and neither cost nor idle ones yet."""
+    codes = {subject(fleet): fleet.code for fleet in fleets}
+    rows = Charge.objects.filter(
+        subject__in=codes, charge_date__gte=period.start, charge_date__lt=period.end, charge_category="Usage"
+    )
+    found: dict[str, list[date]] = {code: [] for code in codes.values()}
+    for name, day in rows.order_by("charge_date").values_list("subject", "charge_date").distinct():
+        found[codes[name]].append(day)
+    return found
+
+
+def _of_fleet(fleet: Fleet, period: Period, days: Iterable[date]) -> list[ModelCost]:
     rows = Charge.objects.filter(
         subject=subject(fleet), charge_date__gte=period.start, charge_date__lt=period.end, charge_category="Usage"
     ).values("usage_key_id", "commitment_status", "price_class", "billing_currency")
@@ -79,7 +95,7 @@ def _of_fleet(fleet: Fleet, period: Period) -> list[ModelCost]:
                 keys.setdefault(model, number)
         elif row["commitment_status"] == IDLE and row["price_class"] == GPU_HOUR:
             idle_hours += row["quantity"]
-    hours = _gpu_hours(fleet, period)
+    hours = _gpu_hours(fleet, days)
     load = 1 - Fraction(idle_hours) / hours if hours else Fraction(0)
     all_used = {currency: sum(cost for (_, of), cost in used.items() if of == currency) for currency in totals}
 
@@ -96,8 +112,7 @@ def _of_fleet(fleet: Fleet, period: Period) -> list[ModelCost]:
     return [row_of(model, currency) for model, currency in sorted(used) if model in keys]
 
 
-def _gpu_hours(fleet: Fleet, period: Period) -> Fraction:
-    days = [day for day in period.days() if fleet.begin <= day < fleet.end]
+def _gpu_hours(fleet: Fleet, days: Iterable[date]) -> Fraction:
     return sum((Fraction(costs(fleet, day).gpu_hours) for day in days), Fraction(0))
 
 

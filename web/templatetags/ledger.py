@@ -77,6 +77,12 @@ def when(instant: datetime | None) -> str | SafeString:
 
 
 @register.filter
+def month_before(months: list[str], period: object) -> str:
+    """Of months, the newest before this one; '' where it is the oldest."""
+    return max((month for month in months if month < f"{period}"), default="")
+
+
+@register.filter
 def utc(instant: datetime | None) -> str | SafeString:
     """An instant to the minute, in UTC."""
     if instant is None:

@@ -11,7 +11,7 @@ from django.db.models import Sum
 
 from allocation import rulebook
 from allocation.costing import capacity, terms
-from allocation.costing.capacity_selectors import cost_per_million
+from allocation.costing.capacity_selectors import cost_per_million, gpu_hours
 from allocation.derived import refresh
 from allocation.models import AllocatedCost, Charge, CostDaily
 from allocation.verification import verify
@@ -205,6 +205,20 @@ def test_cost_per_million_tokens_at_the_actual_and_at_the_stated_load(tmp_path: 
     assert row.at_actual == D(216) / 600 * 1_000_000, "all that the fleet costs"
     # 216 / 72 = 3 a GPU-hour; 1,000 tokens/s x 3,600 s x 60 % = 2.16 million tokens
     assert row.at_stated == pytest.approx(D(3) / D("2.16"), abs=D("1e-11"))
+
+
+def test_hours_that_are_still_to_come_of_a_month_were_not_used(tmp_path: Path) -> None:
+    ingest_file(Import(scrapes(tmp_path / "gpus.jsonl"), "dcgm"))
+    ingest_file(Import(calls(tmp_path / "calls.jsonl"), "litellm"))
+    derive(FLEET | {"energy": None, "valid_to": "2026-10-01"})
+    month = Period.month("2026-09")
+    days = Charge.objects.filter(subject="fleet a100-lab").values("charge_date").distinct().count()
+    assert 1 < days < 22, "charged to a day before the month ends"
+    had, idle = gpu_hours(month)
+    assert (had, idle) == (72 * days, 72 * days - D("13.2"))
+    (row,) = cost_per_million(month)
+    assert row.load == pytest.approx(D("13.2") / (72 * days), abs=D("1e-11"))
+    assert row.at_stated == pytest.approx(D(3) / D("2.16"), abs=D("1e-11")), "3 a GPU-hour, as on any of its days"
 
 
 def test_the_same_terms_again_change_nothing(tmp_path: Path) -> None:
