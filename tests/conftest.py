@@ -83,14 +83,22 @@ def empty_ledger() -> None:
 
 
 def _truncate() -> None:
+    """Empty the tables that hold rows or have given a number away: of 120 a test fills a few, and all take 0.2 s."""
     from django.db import connection
 
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition "
+            "SELECT relname, EXISTS (SELECT FROM pg_depend d JOIN pg_class s ON s.oid = d.objid WHERE d.refobjid = t.oid AND "
+            "d.deptype IN ('a', 'i') AND CASE s.relkind WHEN 'S' THEN pg_sequence_last_value(s.oid) END IS NOT NULL) "
+            "FROM pg_class t WHERE relkind IN ('r', 'p') AND NOT relispartition "
             "AND relnamespace = 'public'::regnamespace"
         )
-        tables = [row[0] for row in cursor.fetchall() if row[0] not in KEPT]
+        numbered = {row[0]: row[1] for row in cursor.fetchall() if row[0] not in KEPT}
+        cursor.execute(" UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT FROM {table})" for table in numbered))
+        tables = {row[0] for row in cursor.fetchall()} | {table for table, used in numbered.items() if used}
+        if not tables:
+            connection.close()
+            return
         cursor.execute(
             "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal AND tgtype & 32 <> 0"
         )
