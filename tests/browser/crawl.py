@@ -56,11 +56,9 @@ class Walk:
         self.pages: list[str] = []
         self.wrong: list[str] = []
 
-    def context(self, browser: Browser, state: Any, size: str, scheme: Any) -> BrowserContext:
+    def context(self, browser: Browser, state: Any, size: str) -> BrowserContext:
         """A window of the reader who is logged in; requests that leave the site are wrong."""
-        context = browser.new_context(
-            viewport=SIZES[size], color_scheme=scheme, storage_state=state, reduced_motion="reduce"
-        )
+        context = browser.new_context(viewport=SIZES[size], storage_state=state, reduced_motion="reduce")
         context.on("request", self._leaves)
         return context
 
@@ -78,8 +76,8 @@ class Walk:
         page.on("dialog", lambda dialog: (self.wrong.append(f"{page.url}: dialog"), dialog.dismiss()))
         return page
 
-    def crawl(self, page: Page, first: Sequence[str]) -> None:
-        """Follow links from some pages until no view has a page that was not seen often enough."""
+    def crawl(self, page: Page, first: Sequence[str]) -> Iterator[str]:
+        """Follow links from some pages until no view has a page that was not seen often enough; each while it is open."""
         waiting, known = list(first), {urlsplit(path).path for path in first}
         while waiting:
             path = waiting.pop(0)
@@ -94,6 +92,7 @@ class Walk:
                 if bare not in known:
                     known.add(bare)
                     waiting.append(link)
+            yield path
 
     def _links(self, page: Page) -> Iterator[str]:
         for address in page.eval_on_selector_all("a[href]", "all => all.map(one => one.getAttribute('href'))"):
@@ -118,20 +117,26 @@ class Walk:
         if answer is None or answer.status != 200:
             self.wrong.append(f"{path}: {answer and answer.status}")
             return
-        page.wait_for_load_state("networkidle")
-        with suppress(Error):  # the Overview is drawn by its first callback
-            page.locator("h1").first.wait_for(timeout=20_000)
+        if page.locator("#react-entry-point").count():  # drawn by callbacks; all else is there when it is loaded
+            page.wait_for_load_state("networkidle")
+            with suppress(Error):
+                page.locator("h1").first.wait_for(timeout=20_000)
         if not page.title() or page.locator("h1").count() != 1:
             self.wrong.append(
                 f"{path}: {page.locator('h1').count()} headings of the first level, title {page.title()!r}"
             )
+        self.fits(page, path)
+
+    def fits(self, page: Page, path: str) -> None:
+        """The page that is open is as wide as its screen."""
         if not no_sideways_scroll(page):
             self.wrong.append(f"{path}: wider than its screen of {page.viewport_size}")
 
-    def accessible(self, page: Page, path: str) -> None:
-        """axe-core finds nothing serious on the page that is open."""
-        page.evaluate(AXE)
-        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    def accessible(self, page: Page, path: str, **options: Any) -> None:
+        """axe-core finds nothing serious on the page that is open; options are those of axe.run."""
+        if not page.evaluate("'axe' in window"):
+            page.evaluate(AXE)
+        found = page.evaluate("how => axe.run(document, how)", {"resultTypes": ["violations"], **options})
         for each in found["violations"]:
             if each["impact"] in ("serious", "critical"):
                 where = "; ".join(node["html"][:120] for node in each["nodes"][:3])

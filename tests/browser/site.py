@@ -29,14 +29,21 @@ def served(blocker: Any, fill: Callable[[], object]) -> Iterator[str]:
     with blocker.unblock():
         try:
             fill()
-            server = LiveServer("127.0.0.1")
-            try:
-                yield server.url
-            finally:
-                server.stop()
-                end_sessions()
+            with listening() as url:
+                yield url
         finally:
             empty_ledger()
+
+
+@contextmanager
+def listening() -> Iterator[str]:
+    """The address of a live server over what is in the database."""
+    server = LiveServer("127.0.0.1")
+    try:
+        yield server.url
+    finally:
+        server.stop()
+        end_sessions()
 
 
 def end_sessions() -> None:

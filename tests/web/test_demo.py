@@ -28,7 +28,11 @@ from finops.periods import Period
 from ingest import facts
 from ingest.models import DirtySlice, IngestRun, UsageKey
 from ingest.services import Import
+from tests.browser.crawl import views
+from tests.browser.every_page import FIRST, chrome, walked
+from tests.browser.site import listening
 from tests.conftest import empty_ledger
+from tests.web.auth_matrix import MATRIX
 from web.demo import closes
 from web.demo.agreements import USERS
 from web.demo.calls import write_calls
@@ -39,6 +43,11 @@ from web.demo.window import Window
 
 TODAY = date(2026, 11, 15)
 MONTHS = ["2026-08", "2026-09", "2026-10", "2026-11"]
+CHOSEN = (  # pages that a choice of the reader leads to: of a month, of two scenarios, of what there is none of in the demo
+    "/reconciliation/?month=2026-10", "/forecast/scenarios/compare/?scenario=base&scenario=supply_shock",
+    "/data-health/quarantine/",
+)  # fmt: skip
+ELSEWHERE = {"home", "dash"}  # what only leads on, and what is inside the Overview
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 OWN = ("ledger-llama-70b-ft", "ledger-qwen3-32b")  # models of the site's own: no book has their price
 # Dollars per million tokens as the providers published them: input, output, cache read. Written down here by hand.
@@ -262,6 +271,18 @@ def test_nothing_is_lost_and_every_invariant_holds(loaded: dict[str, Any]) -> No
     assert set(IngestRun.objects.values_list("state", "quarantined", "duplicate")) == {("done", 0, 0)}
     assert UsageKey.objects.filter(tags__team="platform").exists()
     assert {"prod", "dev"} <= set(UsageKey.objects.values_list("environment", flat=True))
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_every_page_is_whole_in_every_light_and_width_and_accessible(loaded: dict[str, Any]) -> None:
+    assert CostDaily.objects.count() > 1_000
+    passwords = {user["name"]: user["password"] for user in loaded["users"]}
+    with listening() as url, chrome() as browser:
+        walk = walked(browser, url, passwords, "full", (*FIRST, *CHOSEN))
+    assert not walk.wrong, "\n".join(sorted(set(walk.wrong)))
+    pages = {name for name in views() if name in MATRIX.by_name and MATRIX.by_name[name].get}
+    assert pages - set(walk.seen) - ELSEWHERE == set(), "no link leads there"
 
 
 @pytest.mark.slow
