@@ -152,7 +152,7 @@ def _roi(scope: Scope, query: CostQuery) -> Found:
     line = roi.report(scope, roi.RoiQuery(months[0], months[-1], currency=query.currency)).total
     return {
         "loaded_cost": line.loaded, "blind_cost": line.blind, "cash_benefit": line.cash if line.cash else None,
-        "covered_cost": line.covered, "resolved_tasks": Decimal(line.resolved),
+        "covered_cost": None if line.parted else line.covered, "resolved_tasks": Decimal(line.resolved),
     }  # fmt: skip
 
 

@@ -6,14 +6,14 @@ less what is known to have failed, and nothing is counted twice. Benefits in tim
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from allocation.calc.roi_rows import ZERO, Coverage, Gain, Outcomes, Spend, Traced
+from allocation.calc.roi_rows import DIMENSIONS, ZERO, Coverage, Gain, Outcomes, Place, Spend, Traced, place_of
 
 MINIMUM = 30  # resolved outcomes below which no ratio is shown
 _RATIO, _MONEY = Decimal("0.000001"), Decimal(1).scaleb(-12)
@@ -44,6 +44,9 @@ class Line:
     valued: int = 0
     fallback: Decimal = ZERO
     scores: dict[str, tuple[Decimal, int]] = field(default_factory=dict)  # rubric: sum, how many
+    parted: bool = (
+        False  # of its outcomes and the spend that they speak of, a part lies in other lines: no ratio of the two
+    )
     failed_beyond: bool = False  # failed attempts are said to cost more than the usage: nothing was split off
     matures_on: date | None = None
 
@@ -83,19 +86,24 @@ class Line:
         return self.resolved >= MINIMUM
 
     @property
+    def comparable(self) -> bool:
+        """Whether outcomes and the spend that they speak of can be set against each other."""
+        return self.enough and not self.parted and self.covered > 0
+
+    @property
     def cost_per_resolved(self) -> Decimal | None:
         """Loaded cost that outcomes speak of, retries and failures included, per resolved task; None: it lies in other lines."""
-        return unit(self.covered, self.resolved) if self.enough and self.covered > 0 else None
+        return unit(self.covered, self.resolved) if self.comparable else None
 
     @property
     def cost_per_resolved_with_people(self) -> Decimal | None:
         """The same with what people cost who took over."""
-        return unit(self.covered + self.fallback, self.resolved) if self.enough and self.covered > 0 else None
+        return unit(self.covered + self.fallback, self.resolved) if self.comparable else None
 
     @property
     def cost_per_task(self) -> Decimal | None:
         """Of the pair (cost, quality)."""
-        return unit(self.covered, self.tasks) if self.enough and self.covered > 0 else None
+        return unit(self.covered, self.tasks) if self.comparable else None
 
     @property
     def quality(self) -> Decimal | None:
@@ -120,7 +128,7 @@ class Line:
     @property
     def value_per_money(self) -> Decimal | None:
         """Value of resolved tasks / loaded cost that outcomes speak of; None where nobody says what tasks are worth."""
-        return ratio(self.value, self.covered) if self.enough and self.valued and self.covered > 0 else None
+        return ratio(self.value, self.covered) if self.comparable and self.valued else None
 
     def _share(self, part: Decimal) -> Decimal | None:
         """A share lies from 0 to 1; where a credit makes a part negative, or larger than the whole, there is none."""
@@ -159,6 +167,11 @@ def report(
         book.spend(row)
     for each in filter(shown, outcomes):
         book.outcomes(each)
+    here = {place_of(each) for each in outcomes if shown(each)}
+    for key in _parted(spend, told, by, shown, here):
+        for raw in [raw for raw in book.lines if _as_said(raw) == key]:
+            book.lines[raw].parted = True
+    book.total.parted = bool(_parted(spend, told, (), shown, here))
     elsewhere = defaultdict[str, Decimal](Decimal)
     for gain in filter(shown, gains):
         if gain.kind != "cash" or gain.unit == currency:
@@ -201,6 +214,34 @@ class _Book:
     def gain(self, gain: Gain) -> None:
         for line in self._of(gain):
             _add_gain(line, gain)
+
+
+def _parted(
+    spend: Sequence[Spend],
+    told: Coverage,
+    by: Sequence[str],
+    shown: Callable[[Spend], bool],
+    here: Collection[Place],
+) -> set[tuple[Any, ...]]:
+    """Lines that hold outcomes without all the spend that they speak of, or such spend without all its outcomes.
+
+    That is so where outcomes leave unsaid what lines (or a filter) tell apart: of a cost centre alone, in lines by use case.
+    ``here``: places whose outcomes are shown.
+    """
+    at, found = [DIMENSIONS.index(name) for name in by], set[tuple[Any, ...] | None]()
+    for row in spend:
+        if not row.cost:
+            continue
+        own = _as_said(getattr(row, name) for name in by) if shown(row) else None
+        of = {_as_said(place[n] for n in at) if place in here else None for place in told.speaking(row)}
+        found |= of - {own}
+        if of and own not in of:
+            found.add(own)
+    return {key for key in found if key is not None}
+
+
+def _as_said(key: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(value or "" for value in key)
 
 
 def ratio(over: Decimal | int, under: Decimal | int) -> Decimal | None:

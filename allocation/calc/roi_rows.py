@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 ZERO = Decimal(0)
 SEVERAL = "(several)"  # a benefit of a whole that the lines tell apart
 DIMENSIONS = ("month", "cost_centre", "team", "feature")
+Place = tuple[date, str | None, str, str]  # in the order of DIMENSIONS
 _USAGE = ("effective", "correction")  # parts whose list cost is that of queries
 _BASES = {"idle": "idle", "shared": "shared", "variance": "shared", "adjustment": "other", "correction": "correction"}
 
@@ -92,11 +93,7 @@ class Coverage:
     def __init__(
         self, evidence: Iterable[Outcomes | Gain], traced: Iterable[Traced] = (), spend: Iterable[Spend] = ()
     ) -> None:
-        places = {
-            (row.month, row.cost_centre, _stated(row.team), _stated(row.feature))
-            for row in evidence
-            if not isinstance(row, Outcomes) or (row.known and not row.traced)
-        }
+        places = {place_of(row) for row in evidence if not isinstance(row, Outcomes) or (row.known and not row.traced)}
         self.features = {place for place in places if place[3]}
         self.owners = {place for place in places if place[1] and not place[3]}
         listed = defaultdict[Any, Decimal](Decimal)
@@ -108,31 +105,38 @@ class Coverage:
 
     def share(self, row: Spend) -> Fraction:
         """Of the money, how much evidence speaks of by its feature or its queries: all, nothing, or the queries' share."""
-        if self._any(self.features, row, {row.feature}):
+        if self._of(self.features, row, row.feature):
             return Fraction(1)
         return self.queries.get(_slice(row), Fraction(0))
 
     def owned(self, row: Spend) -> bool:
         """Whether evidence names its cost centre (or a team of it) without saying for what."""
-        return self._any(self.owners, row, {""})
+        return bool(self._of(self.owners, row, ""))
+
+    def speaking(self, row: Spend) -> list[Place]:
+        """What evidence speaks of it by its slice: (month, cost centre, team, feature), '' not stated."""
+        return self._of(self.features, row, row.feature) + self._of(self.owners, row, "")
 
     def lost(self, row: Spend) -> Fraction:
         """Of usage, how much went into queries that are known to have failed."""
         return self.failed.get(_slice(row), Fraction(0)) if row.part == "effective" else Fraction(0)
 
     @staticmethod
-    def _any(places: set[Any], row: Spend, features: set[str]) -> bool:
-        return any(
-            (row.month, centre, team, feature) in places
-            for centre in {row.cost_centre, None}
-            for team in {row.team or "", ""}
-            for feature in features
+    def _of(places: set[Place], row: Spend, feature: str) -> list[Place]:
+        possible = (
+            (row.month, centre, team, feature) for centre in {row.cost_centre, None} for team in {row.team or "", ""}
         )
+        return [place for place in possible if place in places]
 
 
 def part_of(basis: str, tier: str) -> str:
     """Which part of loaded cost a row of cost_daily is: usage has a tier, agreements have none."""
     return _BASES.get(basis, "effective" if tier else "other")
+
+
+def place_of(row: Outcomes | Gain) -> Place:
+    """What it says of where its money lies."""
+    return row.month, row.cost_centre, _stated(row.team), _stated(row.feature)
 
 
 def _stated(name: str | None) -> str:

@@ -149,4 +149,8 @@ LINE: dict[str, Any] = {
     **{name: number(_MEANS.get(name, "")) for name in AMOUNTS}, **{name: serializers.IntegerField() for name in COUNTS},
     **{name: number("Null: too few, or nothing to say it of.", null=True) for name in RATIOS}, "benefits": _UNIT,
     "failed_beyond_usage": serializers.BooleanField(help_text="Failed attempts are said to cost more than the usage."),
+    "parted": serializers.BooleanField(
+        help_text="Outcomes of the line and the spend that they speak of lie partly in other lines (they name a cost centre, "
+        "lines tell use cases apart): no ratio of the two is given."
+    ),
 }  # fmt: skip

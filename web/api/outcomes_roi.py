@@ -244,7 +244,7 @@ def line_json(line: Line) -> dict[str, Any]:
     return {
         **{name: f"{getattr(line, name):.12f}" for name in AMOUNTS}, **{name: getattr(line, name) for name in COUNTS},
         **{name: None if (each := getattr(line, name)) is None else f"{each:f}" for name in RATIOS},
-        "failed_beyond_usage": line.failed_beyond,
+        "failed_beyond_usage": line.failed_beyond, "parted": line.parted,
         "benefits": [
             {"kind": kind, "unit": unit, "amount": decimal(amount)} for (kind, unit), amount in sorted(line.other_units.items())
         ],

@@ -95,6 +95,7 @@ def _shown(request: HttpRequest, chosen: Chosen) -> HttpResponse:
     search = urlencode({"month": str(period), "by": by})
     context = {
         "period": period, "months": chosen.months, "currency": currency, "by": by, "dimensions": BY, "total": found.total,
+        "parted": any(line.parted for line in (found.total, *(line for _, line in found.lines))),
         "lines": _lines(found), "count": len(found.lines), "elsewhere": found.elsewhere, "minimum": MINIMUM,
         "cohorts": [(each, _part(each.line.loaded, most), _part(each.line.cash, most)) for each in cohorts],
         "benefits": benefits, "known": known, "has_cost": bool(chosen.months), "evidence": evidence,

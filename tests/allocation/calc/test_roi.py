@@ -171,6 +171,31 @@ def test_cost_per_resolved_task_is_of_the_spend_that_outcomes_speak_of() -> None
     assert found.value_per_money == 4
 
 
+def test_outcomes_that_leave_unsaid_what_lines_tell_apart_claim_no_cost_of_a_task() -> None:
+    """80 tasks resolved of CC-1, which spends 30 on chat, 20 on mail and 10 on nothing named: 60 / 80, in no use case."""
+    rows = [spend("30"), spend("20", "mail"), spend("10", ""), spend("7", "mail", centre="CC-2")]
+    told = [outcomes(feature=""), outcomes(cost_centre="CC-2", feature="mail")]
+
+    def found(*by: str, **filters: str) -> dict[tuple[Any, ...], tuple[Decimal, int, Decimal | None]]:
+        def shown(row: Any) -> bool:
+            return all((getattr(row, name) or "") == value for name, value in filters.items())
+
+        lines = report(rows, told, [], by, "USD", shown)
+        return {
+            key: (line.covered, line.resolved, line.cost_per_resolved)
+            for key, line in [*lines.lines, (("all",), lines.total)]
+        }
+
+    assert found("cost_centre") == {
+        ("CC-1",): (60, 80, D("0.75")), ("CC-2",): (7, 80, D("0.0875")), ("all",): (67, 160, D("0.41875")),
+    }  # fmt: skip
+    assert found("feature") == {
+        ("chat",): (30, 0, None), ("mail",): (27, 80, None), ("",): (10, 80, None), ("all",): (67, 160, D("0.41875")),
+    }, "of the 27 of mail 20 are of tasks that stand in the line of none"  # fmt: skip
+    assert found(feature="")["all",] == (10, 80, None)
+    assert found(cost_centre="CC-2")["all",] == (7, 80, D("0.0875"))
+
+
 def test_below_the_minimum_sample_there_is_no_ratio() -> None:
     few = total(spend("80"), told=[outcomes(resolved=MINIMUM - 1, value=D(400), valued=9)])
     assert (few.cost_per_resolved, few.cost_per_task, few.value_per_money, few.cost_per_quality) == (None,) * 4
