@@ -15,6 +15,12 @@ def running_day(period: Period, today: date, freshness: Freshness, last: date | 
     return until.day if until in period else 1
 
 
+def unfinished(period: Period, day: int | None, today: date) -> str:
+    """What a comparison of so many days has to say of the last one, where that is today; else ''."""
+    last = None if day is None else period.start + timedelta(days=day - 1)
+    return f"{last.day} {last:%B} is not over yet" if last == today else ""
+
+
 def like_days(before: Period, day: int | None) -> Period:
     """The days of the former month to compare with: all, or as many as the running month has."""
     if day is None or day >= len(before):

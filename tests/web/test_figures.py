@@ -13,8 +13,10 @@ import pyarrow as pa
 import pytest
 
 from finops.money import MONEY_DTYPE, MoneyError, money
+from finops.periods import Period
 from web.dashboards import figures, frames, sentences
 from web.dashboards.frames import Line
+from web.running_month import unfinished
 
 DAYS = [date(2026, 11, 1) + timedelta(days=index) for index in range(30)]
 VENDOR = Path(__file__).parents[2] / "web/static/web/vendor"
@@ -164,6 +166,15 @@ def test_the_parts_of_the_sentence_add_up_to_its_total() -> None:
         "Up $60.00 (+36\u202f%) on the first 21 days of October: "
         "+$100.00 a, \u2212$50.00 b, +$9.00 c, +$1.00 all 2 others."
     )
+
+
+def test_of_a_day_that_is_not_over_the_comparison_says_so() -> None:
+    month = Period.month("2026-11")
+    assert unfinished(month, 23, date(2026, 11, 23)) == "23 November is not over yet"
+    assert [unfinished(month, 22, date(2026, 11, 23)), unfinished(month, None, date(2026, 11, 23))] == ["", ""]
+    said = sentences.Comparison(date(2026, 11, 1), date(2026, 10, 1), 23, 23, "23 November is not over yet")
+    parts = sentences.what_changed([Line("a", Decimal(3), Decimal(2))], said, "USD")
+    assert "".join(part for part, _ in parts).endswith("a. 23 November is not over yet.")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from web.dashboards.frames import Line, Totals
 from web.dashboards.overview_money import Money
 from web.dashboards.sentences import Comparison
 from web.dashboards.state import MOVERS, ViewState
-from web.running_month import like_days, running_day
+from web.running_month import like_days, running_day, unfinished
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def read(scope: Scope, state: ViewState, now: datetime, *, with_money: bool = Tr
     seen = {line.name for line in centres} | set(choices["x_CostCentre"])
     return Facts(
         state=state, months=months, period=period, day=day, books=state_of(period),
-        compared=Comparison(period.start, like.start, day, len(like)),
+        compared=Comparison(period.start, like.start, day, len(like), unfinished(period, day, now.date())),
         currency=currency, everything=scope.everything, by_day=by_day, by_day_before=by_day_before, by_centre=by_centre,
         centres=centres,
         tiers=frames.in_tier_order(frames.lines(by_day, frames.until(by_day_before, like.end), "x_QueryTier", column)),

@@ -22,6 +22,7 @@ class Comparison:
     before: date
     days: int | None
     before_days: int
+    unfinished: str = ""  # what is to be said of the last of the days
 
     @property
     def words(self) -> str:
@@ -54,7 +55,7 @@ def what_changed(movers: Sequence[Line], compared: Comparison, currency: str, *,
         parts += [_amount(left, currency), (f" {_others(len(rest))}.", "")]
     else:
         parts[-1] = (parts[-1][0].rstrip(", ") + ".", "")
-    return parts
+    return [*parts, (f" {compared.unfinished}.", "")] if compared.unfinished else parts
 
 
 def of_tiers(tiers: Sequence[Line]) -> str:

@@ -25,7 +25,7 @@ from web.downloads import csv_file
 from web.pages import charts
 from web.pages.explore_state import NAMES, Explored, parse
 from web.pages.months import month_of_cost, told_month
-from web.running_month import like_days, running_day
+from web.running_month import like_days, running_day, unfinished
 
 MONTHS = 12
 _INDEX_NAMES = {
@@ -103,6 +103,7 @@ def _bridge(state: Explored, bridge: Bridge, before: Period, after: Period, curr
         when = {"start": f"{after.start}", "end": f"{after.end}", "against": "budget"}
     return {
         "bridge": bridge, "days": f"{levels[1]} against {levels[0]}", "bars": bars,
+        "unfinished": unfinished(after, len(after), timezone.now().date()),
         "sentence": bridge_words.sentence(bridge, currency), "delta": whole.delta,
         "change": formats.change(whole.end, whole.start), "began": bridge.began, "stopped": bridge.stopped,
         "estimated": bridging.estimated(bridge), "estimates": any(bridge.estimated),
