@@ -23,6 +23,9 @@ DAYS = {
     "complete": "complete", "partial": "partly covered", "missing": "missing", "outside": "before its beginning",
     "arrived": "records came", "none": "nothing came",
 }  # fmt: skip
+_OF_A_MONTH = (  # of the pages in the menu
+    "overview", "explore", "tiers", "budgets", "roi", "allocation", "reconciliation", "data-health", "kpis", "statements",
+)  # fmt: skip
 _UNITS = ((86_400, "day"), (3_600, "h"), (60, "min"))
 
 register.filter("count", formats.count)
@@ -131,6 +134,20 @@ def kpi(label: str, code: str = "") -> SafeString:
         '<a class="defined" data-kpi="{}" href="{}" title="{}">{}</a>',
         found, kpi_labels.address(found), kpi_labels.told(found), label,
     )  # fmt: skip
+
+
+@register.simple_tag(takes_context=True)
+def in_month(context: dict[str, Any], page: str) -> SafeString | str:
+    """What a link to another page adds, so that the month which the reader chose stays chosen; '' where none is.
+
+    Only a month that the page of the link lists among those with cost, and only to a page that shows one.
+    """
+    month = context["request"].GET.get("month", "") if "request" in context else ""
+    if not month or page not in _OF_A_MONTH:
+        return ""
+    listed = context.get("month_links") or context.get("months") or ()
+    known = {each[0] if isinstance(each, tuple) else str(each) for each in listed}
+    return format_html("?month={}", month) if month in known else ""
 
 
 @register.simple_tag(takes_context=True)
