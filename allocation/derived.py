@@ -148,7 +148,8 @@ def _deriving() -> Iterator[None]:
         if not durable:
             with connection.cursor() as cursor:
                 cursor.execute("SET LOCAL synchronous_commit TO off")
-        yield
+        with terms.held():
+            yield
 
 
 def _distribute(known: KnownKeys) -> None:

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -16,6 +18,7 @@ from ingest.models import RATE_ANEW, DirtySlice, FactDay
 
 CHARGED = "agreements"  # the mark that says until which day they are charged
 Parse = Callable[[Any], Any]
+_HELD: ContextVar[dict[str, str] | None] = ContextVar("terms", default=None)  # kind -> content hash
 
 
 class TermsError(ValueError):
@@ -53,8 +56,24 @@ def load(kind: str, document: Any, parse: Parse, *, actor: str, charged: bool = 
 
 def in_force(kind: str, parse: Parse) -> Any:
     """What ``parse`` makes of the live document of a kind; of an empty list where there is none."""
+    if (held := _HELD.get()) is not None:
+        return _parsed(kind, held.get(kind), parse)
     live = TermsVersion.objects.filter(kind=kind, live=True).values_list("content_hash", flat=True).first()
     return _parsed(kind, live, parse)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Read once what is in force, for all that is asked within: a day is charged by one state of the agreements.
+
+    What is loaded meanwhile marks the day again.
+    """
+    live = dict(TermsVersion.objects.filter(live=True).values_list("kind", "content_hash"))
+    token = _HELD.set(live)
+    try:
+        yield
+    finally:
+        _HELD.reset(token)
 
 
 def of(kind: str, content_hash: str | None, parse: Parse) -> Any:
