@@ -132,7 +132,7 @@ def _settle(actors: Sequence[Actor]) -> None:
         with connection.cursor() as cursor:
             cursor.execute(_WAITING)
             steady = steady + 1 if len(cursor.fetchall()) >= len(running) else 0
-        if steady >= _STEADY and len(running) < len(actors):
+        if steady >= _STEADY and any(actor.arrived.is_set() and not actor.done.is_set() for actor in actors):
             return
         assert time.monotonic() - since < _SECONDS, f"{[actor.name for actor in running]} hang, or wait for each other"
         running[0].arrived.wait(_POLL)
