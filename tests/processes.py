@@ -28,8 +28,8 @@ def manage(*arguments: str) -> "subprocess.Popen[str]":
 
 
 def until(true: Callable[[], bool], seconds: float) -> bool:
-    """Wait until it is true; False when it did not become true in time."""
-    deadline = time.monotonic() + seconds
+    """Wait until it is true; False when it did not become true in three times the seconds that an idle machine may take."""
+    deadline = time.monotonic() + 3 * seconds
     while not true():
         if time.monotonic() > deadline:
             return False

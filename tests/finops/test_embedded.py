@@ -145,9 +145,12 @@ def test_a_forked_child_does_not_stop_its_parents_server(data_dir: Path) -> None
 
 def test_a_forked_child_that_outlives_its_parent_does_not_keep_the_last_user_from_stopping(data_dir: Path) -> None:
     server = embedded.ensure_running(data_dir, durable=False)
-    forks = USE + "import os, time\nif os.fork() == 0: time.sleep(20); os._exit(0)\nsys.stdin.read()\n"
+    child = "    print('forked', flush=True)\n    time.sleep(20)\n    os._exit(0)\n"
+    forks = f"{USE}import os, time\nif os.fork() == 0:\n{child}sys.stdin.read()\n"
     with other_process(data_dir, forks) as other:
         pid_and_port(other)
+        assert other.stdout is not None
+        assert other.stdout.readline() == "forked\n"
         other.kill()  # as a worker's pool dies: a moment after the worker
         other.wait()
         assert embedded.leave(data_dir) is True

@@ -33,7 +33,7 @@ from web import connecting
 from web.downloads import XLSX
 
 DOCUMENT = Path(__file__).parents[2] / "web" / "api" / "openapi.yaml"
-EXAMPLES = int(os.environ.get("FINOPS_FUZZ_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("FINOPS_FUZZ_EXAMPLES", "20"))
 
 
 def generated() -> str:
