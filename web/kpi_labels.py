@@ -6,7 +6,7 @@ from web import kpis
 
 # Label in lower case -> code of its figure in web/kpis.yaml. The names of the registry are labels too.
 LABELS = {
-    "cost / query": "cost_per_query", "per query": "cost_per_query", "allocated": "allocation_coverage",
+    "cost / query": "all_in_cost_per_query", "per query": "cost_per_query", "allocated": "allocation_coverage",
     "unallocated": "allocation_coverage", "unpriced": "unpriced_share", "unexplained": "unexplained_share",
     "estimated tiers": "estimated_share", "complex and research": "demanding_share", "accruals were right": "accrual_error",
     "failed tasks": "failed_task_share", "utilisation": "commitment_utilisation", "return on spend": "roi",

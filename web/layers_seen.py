@@ -15,7 +15,7 @@ CAUSES = {
     "unpriced_below": "billed, and without a price below",
     "amortised": "a purchase that its agreement spreads",
     "not_on_the_bill": "taken back: an agreement says more than the bill",
-    "unexplained": "billed, and not explained",
+    "unexplained": "billed beyond the calls: Reconciliation says why",
 }
 
 

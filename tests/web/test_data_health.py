@@ -216,7 +216,12 @@ def test_what_several_systems_say_about_the_same_calls(client: Client, monkeypat
     assert (trace.stated_tokens, trace.elsewhere_tokens) == (500, 450)
     assert layers["org-1", "cost_report"].charged == Decimal("5.5")
     shown = page(client)
-    for text in ("What several systems say", "$1.50 billed, and not explained", "$45.00", "seen by it alone"):
+    for text in (
+        "What several systems say",
+        "$1.50 billed beyond the calls: Reconciliation says why",
+        "$45.00",
+        "seen by it alone",
+    ):
         assert text in shown
     assert "org-2" not in shown
     body = client.get("/api/v1/data-health").json()["layers"]

@@ -185,7 +185,7 @@ def test_a_definition_is_reached_by_hover_focus_and_click_and_leads_to_its_row()
     assert "query_cost / queries" in tip[1]
     assert 'id="cost_per_query"' in page(client, "/kpis/")
     overview = str(ask(client, "?month=2026-09").json())
-    for code in ("cost_per_query", "allocation_coverage", "unpriced_share", "unexplained_share"):
+    for code in ("all_in_cost_per_query", "allocation_coverage", "unpriced_share", "unexplained_share"):
         assert f"'data-kpi': '{code}'" in overview
     with pytest.raises(KeyError):
         Template('{% load ledger %}{% kpi "Cost per banana" %}').render(Context())

@@ -177,7 +177,7 @@ def _of_a_part(facts: Facts) -> list[Component]:
             exact=_unpriced(facts), mark=mark, kpi="unpriced_share",
         ),
         blocks.card(
-            "Queries", formats.count(whole.queries), f"{formats.unit_cost(whole.per_query, currency)} per query",
+            "Queries", formats.count(whole.queries), f"{formats.unit_cost(whole.per_query, currency)} per query, all in",
             exact=formats.whole(whole.queries), rows=_explore(facts),
         ),
     ]  # fmt: skip
@@ -188,7 +188,11 @@ def _behind(facts: Facts) -> Component:
     whole, currency = facts.totals, facts.currency
     parts: list[tuple[Any, str, str]] = [
         ("Queries", formats.count(whole.queries), formats.whole(whole.queries)),
-        (blocks.defined("Cost per query", "cost_per_query"), formats.unit_cost(whole.per_query, currency), ""),
+        (
+            blocks.defined("Cost per query, all in", "all_in_cost_per_query"),
+            formats.unit_cost(whole.per_query, currency),
+            "",
+        ),
         ("Requests", formats.count(whole.requests), _calls(whole)),
         ("Priced coverage", formats.percent(whole.coverage), f"of {formats.whole(whole.tokens)} tokens"),
         (blocks.defined("Unpriced", "unpriced_share"), _unpriced_words(facts), _unpriced(facts)),

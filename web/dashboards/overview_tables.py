@@ -62,7 +62,7 @@ def tiers(facts: Facts) -> Component:
         ("Tier", ""),
         ("Queries", ""),
         ("Cost", ""),
-        (blocks.defined(f"{formats.symbol(currency)} / query", "cost_per_query"), "fold"),
+        (blocks.defined(f"{formats.symbol(currency)} / query", "all_in_cost_per_query"), "fold"),
         *_change_heads(facts),
     ]
     parts = [html.Thead(blocks.heading(heads)), html.Tbody(rows), html.Tfoot(foot)]
