@@ -79,7 +79,7 @@ def _commitments(scope: Scope, query: CostQuery) -> Found:
 
     return {
         "commitment_used": of(lambda use: use.used),
-        "commitment_lost": of(lambda use: use.unused + use.expired + use.shortfall),
+        "commitment_unused": of(lambda use: use.unused),
         "commitment_covered": of(lambda use: use.covered), "commitment_open": of(lambda use: use.uncovered),
     }  # fmt: skip
 

@@ -36,7 +36,7 @@ SQL = {
     "cache_read_tokens": f"SELECT sum(a.quantity) FROM {_TOKENS} AND c.price_class ~ '^cache_read'",
     "reasoning_tokens": f"SELECT sum(a.quantity) FROM {_TOKENS} AND c.price_class = 'output_reasoning'",
     "commitment_used": f"SELECT sum(a.effective_cost) FROM {_COMMITMENT} AND c.commitment_status = 'Used'",
-    "commitment_lost": f"SELECT sum(a.effective_cost) FROM {_COMMITMENT} AND c.commitment_status IN ('Unused', 'Expired', 'Shortfall')",  # noqa: E501
+    "commitment_unused": f"SELECT sum(a.effective_cost) FROM {_COMMITMENT} AND c.commitment_status = 'Unused'",
     "commitment_covered": f"SELECT sum(a.contracted_cost) FROM {_COMMITMENT} AND c.commitment_status = 'Used' AND c.tier <> ''",
     "gpu_idle_hours": "SELECT sum(consumed_quantity) FROM charge WHERE price_class = 'gpu_hour' AND commitment_status = 'Idle' AND charge_date >= %(start)s AND charge_date < %(end)s",  # noqa: E501
     "unexplained": f"SELECT sum(abs(each)) FROM (SELECT sum(l.unexplained) AS each FROM {_RUN} GROUP BY l.provider, l.billing_account) x",  # noqa: E501
