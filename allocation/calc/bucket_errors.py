@@ -18,7 +18,7 @@ from finops.focus import TIERS
 LEVELS = (Decimal("0.80"), Decimal("0.95"))
 PRICES = {"input_uncached": 2.0, "output_visible": 8.0}  # USD per million tokens, as of a model of the middle
 OWN = {"operation": "chat", "model_served": "gpt-4.1", "model_requested": ""}
-RUNS = 60  # of consecutive requests, into which a recording is cut
+RUNS = 120  # of consecutive requests, into which a recording is cut
 
 
 class Known(NamedTuple):

@@ -31,7 +31,7 @@ from tests.state import dump
 pytestmark = pytest.mark.usefixtures("ledger")
 DATA = Path(web.__file__).parent / "demo" / "data"
 FILES = {"code": "azure_llm_trace_2023_code.csv.gz", "chat": "mooncake_conversation_trace.csv.gz"}
-RUNS = 60
+RUNS = 120
 PRICES = {"input_uncached": 2.0, "output_visible": 8.0}  # gpt-4.1
 
 
@@ -61,7 +61,7 @@ def spread(**only: Any) -> dict[str, tuple[int, int]]:
 
 
 def test_buckets_of_real_requests_are_off_by_what_is_stated_beside_every_estimated_figure() -> None:
-    """Both recordings as 60 buckets each, imported and charged; their requests one by one are the truth. Errors are printed."""
+    """Both recordings as 120 buckets each, imported and charged; their requests one by one are the truth. Errors are printed."""
     policy = parse_policy(TierPolicy.objects.get(live=True).policy)
     truths, rows = {}, []
     for name, file in FILES.items():

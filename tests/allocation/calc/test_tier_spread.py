@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import allocation
-from allocation.calc.bucket_errors import Known, covered, parse_errors, stated, words
+from allocation.calc.bucket_errors import Known, covered, known_buckets, parse_errors, stated, words
 from allocation.calc.bucket_tiers import counted, part_hours, part_units, reference_mix
 from allocation.calc.query_costs_buckets import Binned, in_tiers
 from allocation.calc.tier_estimates import Group, bounds, deviations
@@ -20,7 +20,7 @@ from allocation.calc.tier_spread import Bucket, Errors, SpreadError, requests_of
 from allocation.calc.tier_spread_reference import Shape, judged, parse_shapes, shape_of
 from allocation.calc.tiers import parse_policy
 from finops.focus import TIERS
-from tests.bench.tier_error import recording
+from tests.bench.tier_error import halves, recording
 
 ROOT = Path(allocation.__file__).parent
 POLICY = parse_policy(yaml.safe_load((ROOT / "tier_policy_v1.yaml").read_text()))
@@ -95,6 +95,17 @@ def test_reasoning_of_a_bucket_moves_its_requests_up_and_uncounted_ones_are_gues
     found = mix(Bucket(100, tokens), Shape("a", 0.0, 0.0, 0.0))["requests"]
     assert found[2] == sum(found), "2,500 reasoning tokens each are complex"
     assert requests_of(Bucket(0, {"output_visible": 50_000})) == 100  # 50,000 / 500
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_of_each_recording_the_errors_of_every_other_bucket_cover_those_between(name: str) -> None:
+    """At the nominal rate within five points, of each tier that occurs."""
+    shapes = parse_shapes(yaml.safe_load((ROOT / "tier_reference_v1.yaml").read_text())["shapes"])
+    known = known_buckets(requests(name), POLICY, shapes)
+    occurs = np.any([each.truth > 0 for each in known], axis=0)
+    assert occurs.sum() >= 2
+    for level, rates in halves(known).items():
+        assert np.all(np.abs(rates[occurs] - level) <= 0.05), (level, rates)
 
 
 @pytest.mark.parametrize("name", FILES)
