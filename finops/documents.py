@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_MERGE = "tag:yaml.org,2002:merge"
+_MERGE, _BOOLEAN, _TEXT = (f"tag:yaml.org,2002:{name}" for name in ("merge", "bool", "str"))
 
 
 class DocumentError(ValueError):
@@ -78,6 +78,8 @@ class _Strict(yaml.SafeLoader):
                 problem = f"{key.value!r} stands twice in one mapping, on line {first[name]} already"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             first[name] = key.start_mark.line + 1
+            if key.tag == _BOOLEAN and key.value.lower() not in ("true", "false"):
+                key.tag = _TEXT  # YAML 1.1 takes a field named on (or off, yes, no) for a truth value
         return super().construct_mapping(node, deep)
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:

@@ -25,6 +25,7 @@ from forecasting.calc.scenario_origin import Origin, ScenarioError
 from forecasting.calc.scenario_own import Demand, Owned, own_side
 from forecasting.calc.scenario_parameters import CALLS, REASONING_PER_CALL, REASONING_PER_TASK
 
+MOST = 1e15  # of anything in a run: money, queries, GPUs over today's
 _CHUNK = 1_024  # draws at a time: what is worked on stays in the cache
 
 
@@ -68,11 +69,25 @@ def run(origin: Origin, scenario: Scenario, draws: Draws) -> Paths:
         for number, one in enumerate(fields(Paths))
     }
     for start in range(0, draws.size, _CHUNK):
-        part = _part(origin, scenario, draws.part(start, start + _CHUNK), steps)
+        with np.errstate(over="ignore", invalid="ignore"):
+            part = _part(origin, scenario, draws.part(start, start + _CHUNK), steps)
         for name, values in part.items():
             target = found[name][..., start : start + _CHUNK]
             target[...] = values if name in _BY_TIER else values[:, 0]
+            _within(origin, name, target)
     return Paths(**found)
+
+
+def _within(origin: Origin, name: str, values: Array) -> None:
+    """Refuse figures that are no longer any: beyond MOST, or not a number, as an overflow leaves it."""
+    if values.max() < MOST and values.min() > -MOST:  # both are false of a NaN
+        return
+    outside = ~(np.abs(values) < MOST)
+    number = int(np.argmax(outside.reshape(len(values), -1).any(axis=1)))
+    raise ScenarioError(
+        f"its figures leave all bounds in month {number} after {origin.month:%Y-%m} ({name} beyond 10^15 in some draws): growth, "
+        "calls, prices or elasticity are too large together, or too small"
+    )
 
 
 def step_path(scenario: Scenario, month: date, index: str) -> Array:

@@ -33,7 +33,8 @@ from forecasting.calc.capacity import CapacityError, Policy, policy
 from forecasting.calc.scenario_origin import ScenarioError, digest_of
 from forecasting.calc.scenario_parameters import BY_NAME, OVERLAPPING, REASONING_PER_TASK, Parameter
 
-MONTHS, RAMP, MOST_MONTHS = 24, 12, 60
+MONTHS, RAMP, MOST_MONTHS, MOST_STEPS = 24, 12, 60, 100
+LONGEST = {"title": 200, "about": 5_000, "source": 1_000}  # characters of a text
 SAME_SKU, FRONTIER, FIXED_QUALITY = "same_sku", "frontier", "fixed_quality"
 INDICES = (SAME_SKU, FRONTIER, FIXED_QUALITY)
 OPTIMISTIC, SQUEEZE = "optimistic", "squeeze"
@@ -102,6 +103,8 @@ def parse(document: Any, register: Register, presets: Mapping[str, Any]) -> Scen
     """Read a scenario. ``presets``: documents by name, for ``over``. Raises ScenarioError naming the field."""
     merged = _merged(document, presets, ())
     name = _text(merged, "name")
+    if len(_list(merged, "steps")) > MOST_STEPS:
+        raise ScenarioError(f"steps: at most {MOST_STEPS} of them, with those of what it is over")
     specs = {
         full: None if given is None else _spec(full, given, register)
         for full, given in _mapping(merged, "parameters").items()
@@ -129,7 +132,7 @@ def _merged(document: Any, presets: Mapping[str, Any], seen: tuple[str, ...]) ->
     over = document.get("over")
     if over is None:
         return dict(document)
-    if over not in presets or over in seen:
+    if not isinstance(over, str) or over not in presets or over in seen:
         raise ScenarioError(f"over: {str(over)[:60]!r} is none of {', '.join(presets)}, or is over itself")
     below = _merged(presets[over], presets, (*seen, over))
     own = _mapping(document, "parameters")
@@ -258,6 +261,8 @@ def _text(document: Mapping[str, Any], name: str, default: str | None = None, wh
     found = document.get(name, default)
     if not isinstance(found, str) or (default is None and not found.strip()):
         raise ScenarioError(f"{where}{': ' if where else ''}{name} must be a text")
+    if len(found) > LONGEST.get(name, len(found)):
+        raise ScenarioError(f"{where}{': ' if where else ''}{name}: at most {LONGEST[name]:,} characters")
     return found.strip()
 
 

@@ -36,6 +36,12 @@ def test_what_cannot_be_meant_is_refused_in_one_line_with_its_place(text: str | 
     assert "\n" not in str(refused.value)
 
 
+def test_a_field_named_on_is_no_truth_value() -> None:
+    """YAML 1.1 reads on, off, yes and no as true and false, as values and as names of fields."""
+    assert read_yaml("{on: 1, No: 2, true: 3}") == {"on": 1, "No": 2, True: 3}
+    assert read_yaml("a: yes") == {"a": True}
+
+
 def test_the_same_key_in_two_mappings_and_merged_keys_are_fine() -> None:
     assert read_yaml("- {a: 1}\n- {a: 2}") == [{"a": 1}, {"a": 2}]
     assert read_yaml("base: &b {a: 1, c: 3}\nover: {<<: *b, a: 2}")["over"] == {"a": 2, "c": 3}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from drf_spectacular.utils import extend_schema, inline_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,6 +13,7 @@ from allocation.close.accruals import Accuracy
 from web.api import cursors
 from web.api.books import month_asked
 from web.api.books_docs import ACCRUAL, ACCURACY, BORNE, MONTH, TRUE_UP
+from web.api.inline import inline_serializer
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import KeepsBooks
 from web.api.problems import answers

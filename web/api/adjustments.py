@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema, inline_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -13,6 +13,7 @@ from allocation.models import Adjustment
 from finops.models import Approval
 from web.api import cursors
 from web.api.approvals import ApprovalOut, described
+from web.api.inline import inline_serializer
 from web.api.invoices import MONTH, month_of, number
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import Prepares

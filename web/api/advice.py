@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
@@ -13,6 +13,7 @@ from forecasting.advice import Found
 from forecasting.calc.commitment_advisor import OVERAGE, AdviceError, Choice
 from forecasting.forecast_selectors import NoForecast
 from web.api import cursors
+from web.api.inline import inline_serializer
 from web.api.permissions import SeesEverything
 from web.api.posting import PARAMETER, once
 from web.api.problems import answers
@@ -51,6 +52,7 @@ _QUESTION = inline_serializer(
         "currency": serializers.CharField(required=False, help_text="Default: the site's."),
     },
 )
+
 _OF_CHOICE: dict[str, Any] = {
         "size": serializers.CharField(help_text="Units, or the amount of a commit; 0: none."),
         **{name: serializers.CharField() for name in ("cost", "waste", "spill", "regret")},

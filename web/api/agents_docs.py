@@ -3,7 +3,7 @@
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, inline_serializer
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework import serializers
 
 from allocation.models import Runaway
@@ -11,6 +11,7 @@ from allocation.value.agents import FILTERS
 from web import workflow_rows
 from web.api.bridge_docs import NOTES
 from web.api.cost_docs import PARAMETERS
+from web.api.inline import inline_serializer
 from web.api.outcomes_docs import number, text
 from web.api.page_docs import A_MONTH, LIMIT_AND_CURSOR
 
@@ -22,6 +23,7 @@ _MONTH = OpenApiParameter(
     pattern="^20[0-9]{2}-(0[1-9]|1[0-2])$",
     description="Either this or `start` and `end`. Default: the newest month with cost.",
 )
+
 _PARAMETERS = [_MONTH, *(each for each in PARAMETERS if each.name != "month")]
 OUTCOME_PARAMETERS = [each for each in _PARAMETERS if each.name in _NAMES]
 WORKFLOW_PARAMETERS = [each for each in _PARAMETERS if each.name in (*_NAMES, *_FILTERS)]

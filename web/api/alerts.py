@@ -4,7 +4,7 @@ from typing import Any
 
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
@@ -17,6 +17,7 @@ from forecasting.models import Alert, Silence
 from forecasting.watch_alerts import AlertProblem
 from web import watch_rows
 from web.api import cursors, watch_docs
+from web.api.inline import inline_serializer
 from web.api.invoices import number as before_of
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import AnswersAlerts

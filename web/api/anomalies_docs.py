@@ -3,12 +3,13 @@
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, inline_serializer
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from forecasting.calc.anomaly_alerts import VERDICTS
 from forecasting.models import Anomaly
 from web import anomaly_rows
+from web.api.inline import inline_serializer
 from web.api.outcomes_docs import number, text
 from web.api.page_docs import LIMIT_AND_CURSOR
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
@@ -15,6 +15,7 @@ from web import approving
 from web.api import cursors, versions
 from web.api.approvals import ApprovalOut, described
 from web.api.documents import NewEntries
+from web.api.inline import inline_serializer
 from web.api.permissions import ProposesAssumptions
 from web.api.posting import PARAMETER, once
 from web.api.problems import answers

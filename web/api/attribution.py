@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -17,6 +17,7 @@ from allocation.calc.cost_centres import within
 from allocation.scope import scope_of
 from finops.periods import Period, PeriodError
 from web.api import cursors, documents
+from web.api.inline import inline_serializer
 from web.api.invoices import month_of
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import SeesEverything
@@ -33,6 +34,7 @@ _CURRENCY = OpenApiParameter(
     {"type": "string", "pattern": "^[A-Z]{3}$"},
     description="By default the site's; totals never mix currencies.",
 )
+
 _ALLOCATION: dict[str, Any] = {
     "x_CostCentre": serializers.CharField(allow_null=True, help_text="null: unallocated."),
     "x_Team": serializers.CharField(allow_null=True),

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
@@ -29,6 +29,7 @@ from web.api.books_docs import (
     Numbered,
     OfMonth,
 )
+from web.api.inline import inline_serializer
 from web.api.invoices import month_of
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import KeepsBooks

@@ -3,7 +3,7 @@
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, inline_serializer
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework import serializers
 
 from allocation.calc.bridge_effects import BUDGET, EFFECTS
@@ -14,6 +14,7 @@ from finops.focus import COST_COLUMNS
 from web import bridge_words
 from web.api.bridge_request import GROUPS_MAX
 from web.api.cost_docs import PARAMETERS
+from web.api.inline import inline_serializer
 from web.api.page_docs import A_MONTH, LIMIT_AND_CURSOR
 
 _OF_COSTS = ("month", "start", "end", "column", "currency", *(f"filter[{name}]" for name in FILTERS))
@@ -24,6 +25,7 @@ NOTES = serializers.ListField(
     child=serializers.CharField(),
     help_text="Values of a filter that no usage in the period has, and a currency in which nothing is billed: why figures are 0.",
 )
+
 BRIDGE_PARAMETERS = [
     *_SAME,
     OpenApiParameter(

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, inline_serializer
+from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
 
 from allocation.calc.claims_checked import VERDICTS
 from allocation.value.unit_economics import BY
+from web.api.inline import inline_serializer
 
 _TEXT = serializers.CharField
 _MAY_BE: dict[str, Any] = {"allow_null": True}
@@ -39,6 +40,7 @@ _OWN = inline_serializer(
         **{name: _TEXT(**_MAY_BE) for name in ("cost", "fixed", "variable", "query_mean", "query_median", "query_p95")},
     }, allow_null=True,
 )  # fmt: skip
+
 LIST = inline_serializer("Calculators", {"register_version": _VERSION, "own": _OWN, "calculators": _CALCULATOR})
 RESULT = inline_serializer(
     "Calculation",

@@ -3,13 +3,14 @@
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, inline_serializer
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from allocation.calc.closing import ORDER
 from allocation.selectors import FILTERS
 from finops.focus import COST_COLUMNS
 from web.api.cost_request import DAYS_MAX, DIMENSIONS_MAX, GRANULARITIES, VIEWS
+from web.api.inline import inline_serializer
 from web.api.page_docs import LIMIT_AND_CURSOR
 
 _PRINTABLE = "^[ -~]{0,200}$"

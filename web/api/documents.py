@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -15,6 +15,7 @@ from finops.models import Approval
 from finops.periods import Period
 from web.api import cursors
 from web.api.approvals import ApprovalOut, described
+from web.api.inline import inline_serializer
 from web.api.permissions import Proposes
 from web.api.posting import PARAMETER, once
 from web.api.problems import answers

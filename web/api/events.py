@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import DatabaseError
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
@@ -16,6 +16,7 @@ from ingest.intake import Refused, SourceWrong, Unfinished
 from ingest.models import IngestRun
 from ingest.sources import UnknownKind, all_sources, get_source
 from web.api import bodies, cursors
+from web.api.inline import inline_serializer
 from web.api.permissions import IngestToken
 from web.api.posting import PARAMETER, once
 from web.api.problems import answers

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from drf_spectacular.utils import extend_schema, inline_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.request import Request
@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from finops.periods import Period, PeriodError
 from web import export_jobs
 from web.api import cursors
+from web.api.inline import inline_serializer
 from web.api.invoices import number
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.posting import PARAMETER, Conflict, once

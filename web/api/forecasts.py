@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
@@ -17,6 +17,7 @@ from forecasting.calc.stated import Band
 from forecasting.models import Forecast, ForecastDay, ForecastSeries
 from web.api import cursors
 from web.api.currency import currency_of
+from web.api.inline import inline_serializer
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.problems import answers
 from web.api.resource import Resource
@@ -48,6 +49,7 @@ _DAY = inline_serializer(
         **{name: serializers.CharField(allow_null=True, help_text=_UNSTATED) for name in Band._fields},
     },
 )
+
 _SERIES = inline_serializer(
     "ForecastSeries",
     {

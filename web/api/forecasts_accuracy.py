@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,6 +15,7 @@ from forecasting.calc.backtest import SCORES
 from forecasting.forecast_closes import BANDS, Kept, kept
 from web.api import cursors
 from web.api.currency import currency_of
+from web.api.inline import inline_serializer
 from web.api.problems import answers
 from web.api.resource import Resource
 
@@ -57,6 +58,7 @@ _CLOSE = inline_serializer(
         "bridge": serializers.CharField(),
     },
 )  # fmt: skip
+
 _CLOSES = inline_serializer(
     "ForecastsAtCloses",
     {"BillingCurrency": serializers.CharField(), "results": serializers.ListField(child=_CLOSE)},

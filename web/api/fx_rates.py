@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -17,6 +17,7 @@ from finops.fx_files import FxFileError, Published, published
 from finops.models import FxRate
 from web.api import cursors
 from web.api.approvals import ApprovalOut, described
+from web.api.inline import inline_serializer
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import Proposes
 from web.api.posting import PARAMETER, once
@@ -55,6 +56,7 @@ _NEW = inline_serializer(  # no class: `source` would hide an attribute of every
         ),
     },
 )
+
 _ASKED = inline_serializer(
     "AskedRates",
     {

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -15,6 +15,7 @@ from finops.periods import PeriodError
 from web import data_health
 from web.api import cursors
 from web.api.currency import currency_of
+from web.api.inline import inline_serializer
 from web.api.permissions import SeesEverything
 from web.api.problems import answers
 from web.api.resource import Resource

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -19,6 +19,7 @@ from allocation.statement_selectors import snapshot
 from finops.periods import Period, PeriodError
 from web import kpis
 from web.api import cursors
+from web.api.inline import inline_serializer
 from web.api.problems import answers
 from web.api.resource import Resource
 

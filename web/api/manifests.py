@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema, inline_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -12,6 +12,7 @@ from allocation.calc.closing import FROZEN
 from allocation.models import PeriodManifest
 from finops.periods import Period, PeriodError
 from web.api import cursors, versions
+from web.api.inline import inline_serializer
 from web.api.period_docs import MANIFEST, MONTH
 from web.api.permissions import KeepsBooks
 from web.api.problems import answers

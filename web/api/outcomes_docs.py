@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, inline_serializer
+from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
 
 from allocation.calc import outcomes, outcomes_benchmarks
 from allocation.calc.outcomes_benefits import NAMES as BENEFIT_NAMES
 from allocation.models import Evidence
 from allocation.value.outcomes import MAX_BATCH
+from web.api.inline import inline_serializer
 
 NEXT = serializers.CharField(allow_null=True, help_text="The next page's `cursor`; null on the last page.")
 _EVIDENCE = serializers.ChoiceField(Evidence.choices)
@@ -55,6 +56,7 @@ OUTCOMES_EXAMPLE = OpenApiExample(
         ]
     },
 )  # fmt: skip
+
 RUNS_EXAMPLE = OpenApiExample(
     "One run", request_only=True, media_type="application/json",
     value=[

@@ -3,10 +3,11 @@
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, inline_serializer
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from web.api.bridge_docs import NOTES
+from web.api.inline import inline_serializer
 from web.api.outcomes_docs import LINE, number, text
 
 COLUMNS = {"BillingPeriodStart": "month", "x_CostCentre": "cost_centre", "x_Team": "team", "x_Feature": "feature"}
@@ -35,6 +36,7 @@ ROI = inline_serializer(
         "cash_in_other_currencies": serializers.DictField(child=number()), "notes": NOTES,
     },
 )  # fmt: skip
+
 _INTERVAL: dict[str, Any] = {
     name: serializers.FloatField(allow_null=True, help_text="null: nothing is claimed.")
     for name in ("estimate", "low", "high")

@@ -16,9 +16,11 @@ class StorableJSONParser(JSONParser):
         self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """The body. Raises ParseError."""
-        found = super().parse(stream, media_type, parser_context)
         try:
+            found = super().parse(stream, media_type, parser_context)
             check_texts(found)
+        except RecursionError:
+            raise ParseError("JSON parse error - nested too deeply.") from None
         except DocumentError as wrong:
             raise ParseError(f"{wrong}.") from None
         return found

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, inline_serializer
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from allocation.calc.closing import ORDER, STEPS
@@ -10,6 +10,7 @@ from allocation.calc.gates import BY_CODE
 from allocation.close.checklist import BLOCKED, DONE, OPEN, WAIVED
 from allocation.close.waivers import LONGEST
 from web.api.approvals import ApprovalOut
+from web.api.inline import inline_serializer
 
 MONTH = OpenApiParameter(
     "month", {"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$"}, OpenApiParameter.PATH, description="YYYY-MM."
@@ -43,6 +44,7 @@ _WAIVED = inline_serializer(
     },
     allow_null=True,
 )
+
 _GATE: dict[str, Any] = {
     "gate": serializers.CharField(),
     "title": serializers.CharField(),

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,6 +11,7 @@ from allocation.close import policy
 from finops.models import Approval
 from web import approving, delivery_plan
 from web.api import cursors, documents
+from web.api.inline import inline_serializer
 from web.api.permissions import KeepsBooks
 
 _WHOLE = "What holds, with the defaults in place of what `entries` leave out; proposed, it changes nothing."

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema, inline_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
@@ -13,6 +13,7 @@ from allocation.calc.tiers import PolicyError
 from allocation.models import TierPolicy
 from web.api import cursors
 from web.api.approvals import ApprovalOut, described
+from web.api.inline import inline_serializer
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import Proposes
 from web.api.posting import PARAMETER, once

@@ -3,13 +3,14 @@
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, inline_serializer
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework import serializers
 
 from allocation.calc.predict_calibration import UNKNOWN
 from allocation.calc.predict_tracking import AS_STATED, TOO_FEW, TOO_NARROW, TOO_WIDE
 from allocation.value.predictions import ASKED, HELD_OUT
 from finops.focus import TIERS
+from web.api.inline import inline_serializer
 from web.api.page_docs import LIMIT_AND_CURSOR
 
 MOST_MODELS, MOST_TOKENS = 20, 10**9

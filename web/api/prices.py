@@ -6,7 +6,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -16,6 +16,7 @@ from ingest import price_approvals, price_selectors
 from ingest.calc.prices import BOOKS, MODES, PRICE_CLASSES, PriceError
 from web.api import cursors
 from web.api.approvals import ApprovalOut, described
+from web.api.inline import inline_serializer
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import Proposes
 from web.api.posting import PARAMETER, once

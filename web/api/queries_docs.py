@@ -3,7 +3,7 @@
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, inline_serializer
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework import serializers
 
 from allocation.calc.closing import ORDER
@@ -14,6 +14,7 @@ from finops.focus import TIERS
 from web.api import cost_docs
 from web.api.bridge_docs import NOTES
 from web.api.cost_request import DIMENSIONS_MAX
+from web.api.inline import inline_serializer
 from web.api.outcomes_docs import NEXT, number, text
 from web.api.page_docs import A_MONTH, LIMIT_AND_CURSOR
 

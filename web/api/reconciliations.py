@@ -3,7 +3,7 @@
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
@@ -13,6 +13,7 @@ from allocation import reconciliation, reconciliation_selectors
 from allocation.calc.reconcile_rows import CAUSES
 from allocation.models import Reconciliation, ReconciliationLine
 from web.api import cursors
+from web.api.inline import inline_serializer
 from web.api.invoices import MONTH, month_of, number
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import Approves

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema, inline_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
@@ -13,6 +13,7 @@ from allocation.calc.rules import RuleError
 from allocation.models import RuleVersion
 from web.api import cursors, versions
 from web.api.approvals import ApprovalOut, described
+from web.api.inline import inline_serializer
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import Proposes, SeesEverything
 from web.api.posting import PARAMETER, once

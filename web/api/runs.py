@@ -3,7 +3,7 @@
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from ingest import run_selectors
 from ingest.models import IngestRun
 from web.api import cursors
+from web.api.inline import inline_serializer
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import SeesEverything
 from web.api.problems import answers

@@ -3,12 +3,13 @@
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, inline_serializer
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework import serializers
 
 from forecasting import scenarios
 from forecasting.calc.scenario_draws import LEAST_DRAWS
 from forecasting.calc.scenario_results import PERCENTS
+from web.api.inline import inline_serializer
 
 _ENDS = ", ".join(map(str, PERCENTS))
 _MONEY = serializers.CharField()
@@ -56,6 +57,7 @@ DETAIL = inline_serializer(
         "document": serializers.DictField(help_text="As it was written."),
     },
 )  # fmt: skip
+
 VERSION = inline_serializer(
     "ScenarioVersion",
     {

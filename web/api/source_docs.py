@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from ingest.models import Connection
+from web.api.inline import inline_serializer
 from web.connecting import NAME
 
 _NAME = f"^{NAME}$"

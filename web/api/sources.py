@@ -6,7 +6,7 @@ from typing import Any
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotAuthenticated, NotFound, ValidationError
 from rest_framework.request import Request
@@ -21,6 +21,7 @@ from ingest.source_status import Status
 from ingest.sources import all_sources
 from web import connecting
 from web.api import cursors
+from web.api.inline import inline_serializer
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import Administers
 from web.api.posting import PARAMETER, Conflict, once

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,6 +10,7 @@ from allocation.attribution.split_selectors import Told, told
 from allocation.models import Basis
 from web.api import cursors, documents
 from web.api.agreements import AgreementsView
+from web.api.inline import inline_serializer
 from web.api.invoices import MONTH, month_of
 from web.api.page_docs import LIMIT_AND_CURSOR
 

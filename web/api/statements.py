@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.request import Request
@@ -16,6 +16,7 @@ from allocation.models import Grant, Statement
 from allocation.scope import roles_of
 from finops.approvals import SelfApproval
 from web.api import cursors
+from web.api.inline import inline_serializer
 from web.api.invoices import MONTH, month_of, number
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.posting import PARAMETER, Conflict, once

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
@@ -20,6 +20,7 @@ from web.api import cursors
 from web.api.bridge_docs import NOTES
 from web.api.cost_docs import PARAMETERS
 from web.api.cost_request import parse
+from web.api.inline import inline_serializer
 from web.api.permissions import Proposes
 from web.api.problems import answers
 from web.api.resource import Resource
@@ -42,6 +43,7 @@ _BOUNDS = inline_serializer(
     {"x_QueryTier": serializers.CharField(), "cost": _MONEY, "share": _SHARE, "error": _ERROR,
      **{f"{end}_{level}": _OR_NONE for level in _LEVELS for end in ("low", "high")}}, many=True,
 )  # fmt: skip
+
 LEDGER = inline_serializer(
     "TierLedger",
     {

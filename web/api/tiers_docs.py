@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, inline_serializer
+from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
 
 from allocation.calc.bucket_errors import LEVELS
@@ -25,6 +25,7 @@ from finops.focus import COST_COLUMNS
 from web import tier_words
 from web.api.bridge_docs import BRIDGE_PARAMETERS, NOTES
 from web.api.cost_docs import PARAMETERS
+from web.api.inline import inline_serializer
 from web.api.page_docs import A_MONTH, LIMIT_AND_CURSOR
 from web.api.tiers_examples import DISTRIBUTED, MONTHLY, TABLED
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema, inline_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
@@ -18,6 +18,7 @@ from forecasting.watch_alerts import AlertProblem
 from web import watch_rows
 from web.api import cursors, watch_docs
 from web.api.alerts import given_in, number_of
+from web.api.inline import inline_serializer
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import CapsQueries
 from web.api.posting import PARAMETER, Conflict, once

@@ -3,12 +3,13 @@
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, inline_serializer
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from forecasting.calc.watch import STATES, VERDICTS
 from forecasting.calc.watch_policy import SEVERITIES
 from forecasting.models import Alert
+from web.api.inline import inline_serializer
 
 NEXT = serializers.CharField(allow_null=True, help_text="The next page's `cursor`; null on the last page.")
 _AMOUNT = serializers.CharField(help_text="A decimal string.")
@@ -21,6 +22,7 @@ _SEVERITY = serializers.ChoiceField(SEVERITIES)
 _VERDICT = serializers.ChoiceField(
     sorted(set(VERDICTS.values())), help_text="For a gateway; the ledger blocks nothing."
 )
+
 _CLOSE: dict[str, Any] = {
     "low_80": _AMOUNT, "median": _AMOUNT, "high_80": _AMOUNT,
     "probability": serializers.FloatField(allow_null=True, help_text="Share of futures above the budget."),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.views.decorators.debug import sensitive_variables
-from drf_spectacular.utils import extend_schema, inline_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from web import webhooks
 from web.api import cursors
+from web.api.inline import inline_serializer
 from web.api.invoices import number as before_of
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import KeepsBooks

@@ -216,10 +216,13 @@ class KnownParametersMiddleware:
     def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
         """None: it may be asked."""
         name = request.resolver_match.url_name if request.resolver_match else None
-        if request.method not in ("GET", "HEAD") or name is None or name not in _pages():
+        if name is None or name not in _pages():
             return None
         try:
-            check(name, request.GET)
+            if request.method in ("GET", "HEAD"):
+                check(name, request.GET)
+            else:
+                _storable(request.POST)
         except WrongParameter as wrong:
             return wrong_page(request, wrong)
         return None
@@ -231,6 +234,7 @@ class KnownParametersMiddleware:
 
 def check(name: str, given: QueryDict) -> None:
     """Raise WrongParameter for the first parameter that the page of this name does not take so."""
+    _storable(given)
     takes = takes_of(name, given)
     if sum(len(values) for _, values in given.lists()) > MOST:
         raise WrongParameter("the address", f"has more than {MOST} parameters")
@@ -249,6 +253,13 @@ def check(name: str, given: QueryDict) -> None:
                 raise WrongParameter(shown(one), told)
     if given.get("compare") and given.get("vs"):
         raise WrongParameter("vs", "is another name of compare: give one of them")
+
+
+def _storable(given: QueryDict) -> None:
+    """Raise WrongParameter for a text that no database holds."""
+    for name, values in given.lists():
+        if any("\0" in text for text in (name, *values)):
+            raise WrongParameter(shown(name), "no NUL, which cannot be stored")
 
 
 def takes_of(name: str, given: QueryDict) -> Takes:

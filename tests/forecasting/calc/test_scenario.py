@@ -48,6 +48,26 @@ def test_month_0_is_exact_for_any_run_rate(costs: list[tuple[Decimal, Decimal]],
     assert all(len(set(fan.quantiles)) == 1 for fan in first)
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"elasticity": "100"}, {"query_growth": "1000000"}, {"calls_per_task.complex": "1e12"}, {"context_growth": "1000000"},
+        {"query_growth": "0.000000000001"},
+    ],
+)  # fmt: skip
+def test_what_leaves_all_bounds_is_refused_with_its_month(parameters: dict[str, str]) -> None:
+    what = scenario(
+        {name: {"value": value, "source": "a test"} for name, value in parameters.items()}, over="base", months=60
+    )
+    try:
+        paths = ran(what)
+    except ScenarioError as wrong:
+        assert "leave all bounds in month" in str(wrong)  # noqa: PT017  either is fine, nothing in between
+    else:
+        assert all(fan.mean.is_finite() for fan in fans(origin(), paths))
+        content(origin(), what, paths, seed=7)
+
+
 def test_a_scenario_that_moves_nothing_is_the_run_rate_every_month() -> None:
     paths = ran(scenario())
     assert (paths.spend == paths.spend[:1]).all()

@@ -1,5 +1,6 @@
 """Scenarios as people write them: presets name the register, what cannot be meant is refused with its place."""
 
+import re
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from allocation.calc.assumptions import Register
+from finops.documents import read_yaml
 from finops.focus import TIERS
 from forecasting.calc.scenario_document import Correlation, Spec, parse
 from forecasting.calc.scenario_draws import draw, triangular
@@ -120,6 +122,10 @@ VALUE = {"value": "2", "source": "a test"}
         ({"parameters": {}}, "name must be a text"),
         ({"name": "x", "colour": "red"}, "unknown field 'colour'; known are name, title"),
         ({"name": "x", "over": "y"}, "over: 'y' is none of base, optimistic"),
+        ({"name": "x", "over": ["base"]}, "over: \"['base']\" is none of base"),
+        ({"name": "x", "over": {}}, "over: '{}' is none of base"),
+        ({"name": "x", "steps": [{"on": "2027-01-01", "price": "same_sku", "change": "1", "source": "y"}] * 101}, "at most 100"),
+        ({"name": "x", "title": "t" * 201}, "title: at most 200 characters"),
         ({"name": "x", "months": 0}, "months: must be a whole number from 1 to 60, not 0"),
         ({"name": "x", "months": 61}, "months: must be a whole number from 1 to 60, not 61"),
         ({"name": "x", "parameters": []}, "parameters: must be a mapping"),
@@ -151,6 +157,13 @@ VALUE = {"value": "2", "source": "a test"}
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused_with_its_place(document: Any, message: str) -> None:
     assert message in told(document)
+
+
+def test_the_scenario_of_the_documentation_is_read() -> None:
+    text = (ROOT / "docs" / "scenarios.md").read_text()
+    [document] = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "steps:" in block]
+    found = parse(read_yaml(document), REGISTER, PRESETS)
+    assert [(step.on, step.price) for step in found.steps] == [(date(2027, 1, 1), "same_sku")]
 
 
 def test_a_preset_over_itself_is_refused() -> None:
