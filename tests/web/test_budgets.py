@@ -18,7 +18,7 @@ from finops.models import Approval
 from finops.periods import Period
 from forecasting import selectors
 from forecasting.calc.budget_entries import BudgetError
-from forecasting.models import BudgetLine, BudgetVersion
+from forecasting.models import Budget, BudgetLine, BudgetVersion
 from tests.web.ledger import Usage, bearer, centre, load, person
 from tests.web.money_pages import client_of, page, row, text
 from web import approving, budget_files
@@ -135,6 +135,7 @@ def test_the_api_proposes_and_shows() -> None:
     load(Usage("40", "CC-100"))
     found = Client().get("/api/v1/budgets?month=2026-09", **finance).json()
     assert found["versions"][0]["kind"] == "reforecast"
+    assert found["versions"][0]["id"] == Budget.objects.get().pk, "a gateway asks for its state by it"
     assert (found["year_from"], found["compared_from"]) == ("2026-01-01", "2026-09-01")
     assert found["results"][1] == {
         "x_CostCentre": "CC-100", "BillingCurrency": "USD", "Budget": "100.250000000000", "Actual": "40.000000000000",

@@ -192,6 +192,9 @@ def test_what_makes_no_sense_in_the_address_is_refused_by_name(live: Forecast) -
     assert "at close" in page("ann", by="model,cost_centre")
     assert "There is no forecast in EUR yet" in page("ann", currency="EUR")
     assert "No such series" in page("ann", model="nobody")
+    several = page("ann", provider="openai", tier="simple")
+    assert "A forecast is made of the whole and by " in several
+    assert "together there is none: take one of them out" in several
 
 
 def test_accuracy_shows_the_stored_backtest_as_the_api_and_the_csv_do(live: Forecast) -> None:

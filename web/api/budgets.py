@@ -37,6 +37,7 @@ _ROW: dict[str, Any] = {
     "Variance": _NONE, "YtdBudget": _NONE, "YtdActual": _AMOUNT, "YtdVariance": _NONE,
 }  # fmt: skip
 _VERSION: dict[str, Any] = {
+    "id": serializers.IntegerField(help_text="Of the budget: a gateway asks `/budgets/{id}/state`."),
     "fiscal_year": serializers.IntegerField(), "name": serializers.CharField(), "version": serializers.IntegerField(),
     "kind": serializers.ChoiceField(BudgetVersion.Kind.choices), "approved_at": serializers.DateTimeField(),
 }  # fmt: skip
@@ -150,8 +151,8 @@ def _calendar(said: dict[str, Any]) -> Calendar | None:
 
 def _version(version: BudgetVersion) -> dict[str, Any]:
     return {
-        "fiscal_year": version.budget.fiscal_year, "name": version.budget.name, "version": version.number, "kind": version.kind,
-        "approved_at": version.approved_at,
+        "id": version.budget_id, "fiscal_year": version.budget.fiscal_year, "name": version.budget.name,
+        "version": version.number, "kind": version.kind, "approved_at": version.approved_at,
     }  # fmt: skip
 
 

@@ -146,6 +146,7 @@ def _frame(view: View) -> dict[str, Any]:
         "view": view, "tab": "forecast", "found": found, "currency": found.currency, "state": state,
         "title": key_name(level, [view.chosen[name] for name in level]), "filters": _filters(view), "level_menu": _levels(view),
         "filtered": bool(state.chosen), "clear": state.search(chosen={}, by=None),
+        "untold": "" if level in forecasts.levels(found.dimensions) else "; ".join(each[0] for each in _levels(view).options),
         "stale": timezone.now() - found.made_at > _STALE,
         "files": {name: f"{reverse(f'forecast-{name}')}{search}" for name in names},
         "api": api(level), "days_api": api(level, ("granularity", "day")), "series_api": api(view.by),
