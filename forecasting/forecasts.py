@@ -21,7 +21,7 @@ from forecasting.calc.daily import Asked, Known, Made, Mark, Series, made, reach
 from forecasting.calc.events import Event
 from forecasting.calc.intervals import LEVELS, Coverage
 from forecasting.calc.scenario_origin import digest_of
-from forecasting.calc.series import Panel
+from forecasting.calc.series import SPENT, Panel
 from forecasting.models import Forecast, ForecastDay, ForecastMonth, ForecastSeries
 from ingest.models import PriceBookVersion
 
@@ -89,7 +89,8 @@ def gathered(dimensions: Sequence[str], horizon: int | None, currency: str, befo
     events = calendar.known()
     books = {row.book: row.pk for row in PriceBookVersion.objects.filter(live=True)}
     asked = [str(days), horizon, names, currency]
-    held = [panel.keys, panel.cost.tobytes().hex(), sorted(panel.notes.items()), books]
+    spent = [str(value) for value in costs[SPENT]]
+    held = [panel.keys, panel.cost.tobytes().hex(), spent, sorted(panel.notes.items()), books]
     told = [[e.name, str(e.start), str(e.end), repr(e.factor), sorted(e.where.items())] for e in events]
     digest = digest_of([*asked, *held, *([told] if told else [])])
     return Gathered(days, names, horizon, currency, costs, panel, events, books, digest)

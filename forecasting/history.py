@@ -19,7 +19,7 @@ from finops.money import MONEY, total_by
 from finops.periods import Period
 from forecasting.calc.daily import MEMORY
 from forecasting.calc.price_index import PriceIndex, Steps
-from forecasting.calc.series import AT, COST, DAY, Panel, panel
+from forecasting.calc.series import AT, COST, DAY, SPENT, Panel, panel
 from ingest.models import RateSlot
 from ingest.selectors import key_dimensions, price_book
 
@@ -41,6 +41,7 @@ def daily(
 ) -> tuple[pd.DataFrame, Panel]:
     """Cost of days as rows and as a panel: EffectiveCost with what corrects them since; unpriced usage is not known.
 
+    In the rows COST is that, and SPENT what usage with a price cost, also of days that have other usage without one.
     ``signed``: what a series gives away again and again is in its history (series.panel). A day on which nothing at all was
     recorded, by anybody, is a gap and no day without cost.
     """
@@ -48,7 +49,7 @@ def daily(
     rows = found[list(dimensions)].copy()
     rows[AT] = pd.to_datetime(found["ChargeDate"].astype(object), utc=True)
     without = found["x_UnpricedTokens"] > found["x_BillPricedTokens"]
-    rows[COST] = found[COST].mask(without)
+    rows[COST], rows[SPENT] = found[COST].mask(without), found[COST]
     there = set(found["ChargeDate"].astype(object))
     gaps = [(_at(day), _at(day + timedelta(days=1))) for day in days.days() if day not in there]
     return rows, panel(rows, dimensions, DAY, _at(days.start), _at(days.end), gaps, signed=signed)

@@ -164,6 +164,9 @@ def _refusal(found: Baseline, row: int) -> str:
     """Why a series is refused; LAUNCH: it is too young for a season and may be forecast as a launch; ''."""
     grain, life = found.grain, found.history[row]
     if not life:
+        unknown = np.isnan(found.panel.cost[row]) & ~np.isnan(found.panel.cost).all(axis=0)
+        if unknown.any():
+            return f"the cost of {grain.said(int(unknown.sum()))} is not known, and on the others nothing was spent"
         return "nothing was spent in the history"
     if life < grain.season:
         return f"{grain.said(life)} of history; a forecast needs {grain.said(grain.season)}"

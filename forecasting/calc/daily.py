@@ -18,7 +18,7 @@ from forecasting.calc.events import Event, coming, factors, of_dimensions, usual
 from forecasting.calc.fitted import fitted
 from forecasting.calc.intervals import ENOUGH, LEVELS, Coverage, coverage, marginals
 from forecasting.calc.price_index import PriceIndex
-from forecasting.calc.series import AT, COST, Floats, Key, Panel
+from forecasting.calc.series import AT, COST, SPENT, Floats, Key, Panel
 from forecasting.calc.stated import Band, band, move, percentiles, stated_of
 
 MEMORY = 364  # days of history that a model sees, and its errors with them
@@ -276,10 +276,11 @@ def _actuals(costs: pd.DataFrame, level: Sequence[str], months: Sequence[Period]
     rows = rows.assign(**{name: rows[name].fillna("") for name in level})
     if not len(rows):
         return {}
-    sums = total_by(rows.assign(whole=""), [*level, "whole"], [COST])
+    spent = SPENT if SPENT in rows else COST
+    sums = total_by(rows.assign(whole=""), [*level, "whole"], [spent])
     return {
         (tuple(map(str, key)), first.start): _ZERO if pd.isna(cost) else cost
-        for *key, cost in sums[[*level, COST]].itertuples(index=False, name=None)
+        for *key, cost in sums[[*level, spent]].itertuples(index=False, name=None)
     }
 
 

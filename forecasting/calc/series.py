@@ -24,6 +24,7 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 Key = tuple[str, ...]
 RECURS, OFTEN = 3, 0.1  # cells below zero, and their share of all but zero, from which on they are a series' own
 AT, COST = "ChargePeriodStart", "EffectiveCost"
+SPENT = "x_Spent"  # of a day whose cost is not known, what is: usage with a price
 
 
 @dataclass(frozen=True)

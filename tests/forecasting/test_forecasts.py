@@ -104,6 +104,21 @@ def test_a_series_whose_month_has_no_price_at_all_is_no_obstacle_to_the_others()
     assert not series(found, "x_CostCentre")["CC-200",].method
 
 
+def test_of_a_series_without_a_known_day_the_actuals_hold_what_has_a_price_and_the_refusal_says_why() -> None:
+    """CC-200 spends 3 a day beside usage without a price: no day's cost is known, and 3 a day are spent all the same."""
+    spent(("CC-100", "gpt-5", Decimal(100)))
+    for day in range(1, 20):
+        load(
+            Usage("3", "CC-200", model="own", day=date(2026, 9, day)),
+            Usage(None, "CC-200", model="own", feature="x", estimate="1", day=date(2026, 9, day)),
+        )
+    found = made()
+    [finest] = [row for key, row in series(found, *forecasts.DIMENSIONS).items() if "CC-200" in key]
+    assert "is not known, and on the others nothing was spent" in finest.refusal
+    weekdays = sum((10 + (FIRST + timedelta(days=n)).weekday()) for n in range(62, 81))
+    assert series(found)[()].months.get(month=date(2026, 9, 1)).actual == 10 * weekdays + 57
+
+
 def test_the_same_history_is_stored_once_and_a_changed_one_anew() -> None:
     spent(("CC-100", "gpt-5", Decimal(100)))
     assert made() == made()

@@ -12,7 +12,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from finops.money import minor_digits
 
-INK, MUTED, LINE, ACCENT, WARNING, BREACH = "14202B", "5D6B78", "E3E8EC", "0F6B66", "B4560D", "A4243B"
+INK, MUTED, LINE, ACCENT, WARNING, BREACH = "14202B", "5D6B78", "E3E8EC", "0F6B66", "A9500B", "A4243B"
 TIER_COLOURS = {"simple": "9FD3BF", "moderate": "4FA39A", "complex": "2A6A93", "research": "2D2A63"}
 _SHAPES = {0: "#,##0", 2: "#,##0.00", 3: "#,##0.000", 4: "#,##0.0000"}
 _FONT = "Arial"  # or its metric twin, wherever the workbook is opened

@@ -15,7 +15,7 @@ from web.paper.scripts import plain, visual
 
 FONTS = Path(__file__).with_name("fonts")
 REGULAR, BOLD, EAST_ASIAN = "Sheet", "Sheet-Bold", "STSong-Light"
-INK, MUTED, LINE, ACCENT, UP, WARNING = "#14202b", "#5d6b78", "#d9dfe4", "#0f6b66", "#b23a22", "#b4560d"
+INK, MUTED, LINE, ACCENT, UP, WARNING = "#14202b", "#5d6b78", "#d9dfe4", "#0f6b66", "#b23a22", "#a9500b"
 COLOURS = {
     "simple": "#9fd3bf", "moderate": "#4fa39a", "complex": "#2a6a93", "research": "#2d2a63", "idle": "#b4bec7",
     "other": ACCENT,
