@@ -10,9 +10,10 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from hypothesis import settings
 
 # In CI the same examples every time: a new one found at random belongs to a developer, not to somebody else's change.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI") == "true":
-    settings.load_profile("ci")
+# No deadline anywhere: how long an example takes says how busy the machine is.
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
 # A quarter of a second for each person that a test makes, else; what is stored is verified by any process all the same.
 PBKDF2PasswordHasher.iterations = 1_000
