@@ -4,11 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connection
 from playwright.sync_api import Browser
 
-from tests.browser import chromium
-from tests.browser.site import served
+from tests.browser.site import chrome, served
 
 
 @pytest.fixture
@@ -19,13 +17,7 @@ def site(request: pytest.FixtureRequest, django_db_setup: None, django_db_blocke
 
 
 @pytest.fixture
-def browser(site: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
-    """After the site is filled and closed before it is emptied: playwright's loop makes Django wary of the ORM.
-
-    Django keeps another connection for that loop: it may have been ended by a test before, and ends with this one.
-    """
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    with chromium.browser() as started:
-        connection.close()
+def browser(site: str) -> Iterator[Browser]:
+    """See tests.browser.site.chrome."""
+    with chrome() as started:
         yield started
-        connection.close()

@@ -2,33 +2,18 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
-from django.db import connection
 from playwright.sync_api import Browser, Page
 
-from tests.browser import chromium
 from tests.browser.crawl import Walk
 from tests.browser.site import logged_in
 
 FIRST = ("/overview/",)
 READERS = ("demo-finance-1", "demo-admin")
 COLOURS: dict[str, Any] = {"runOnly": ["color-contrast"]}  # all that another light can change for axe
-
-
-@contextmanager
-def chrome() -> Iterator[Browser]:
-    """A browser to look with at what is in the database; see tests.browser.conftest.browser."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        with chromium.browser() as started:
-            connection.close()
-            yield started
-            connection.close()
 
 
 def walked(browser: Browser, site: str, passwords: Mapping[str, str], kind: str, first: Sequence[str] = FIRST) -> Walk:

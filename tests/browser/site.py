@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from django.db import connection
 from playwright.sync_api import Browser, Page, ViewportSize
 from pytest_django.live_server_helper import LiveServer
@@ -44,6 +45,20 @@ def listening() -> Iterator[str]:
     finally:
         server.stop()
         end_sessions()
+
+
+@contextmanager
+def chrome() -> Iterator[Browser]:
+    """A browser, begun after the site is filled and closed before it is emptied: playwright's loop makes Django wary of the ORM.
+
+    Django keeps another connection for that loop: it may have been ended by a test before, and ends with this one.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        with chromium.browser() as started:
+            connection.close()
+            yield started
+            connection.close()
 
 
 def end_sessions() -> None:

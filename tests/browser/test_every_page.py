@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.browser.every_page import READERS, chrome, walked
-from tests.browser.site import PASSWORD, people, served
+from tests.browser.every_page import READERS, walked
+from tests.browser.site import PASSWORD, chrome, people, served
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -10,10 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 from django.utils import timezone
 from playwright.sync_api import Browser, Page
-from pytest_django.live_server_helper import LiveServer
 
 from tests.browser import chromium
-from tests.browser.site import PASSWORD, SIZES, end_sessions
+from tests.browser.site import PASSWORD, SIZES, chrome, listening
 from tests.web import sample_ledger
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db]
@@ -29,20 +28,17 @@ def site(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
     with django_db_blocker.unblock():
         sample_ledger.people(PASSWORD)
         sample_ledger.write(timezone.now().date())
-        server = LiveServer("127.0.0.1")
         try:
-            yield server.url
+            with listening() as url:
+                yield url
         finally:
-            server.stop()
-            end_sessions()
             sample_ledger.remove()
 
 
 @pytest.fixture(scope="module")
 def browser(site: str) -> Iterator[Browser]:
-    """After the site is filled and closed before it is emptied: playwright's loop makes Django wary of the ORM."""
-    with pytest.MonkeyPatch.context() as patch, chromium.browser() as started:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    """See tests.browser.site.chrome."""
+    with chrome() as started:
         yield started
 
 

@@ -29,8 +29,8 @@ from ingest import facts
 from ingest.models import DirtySlice, IngestRun, UsageKey
 from ingest.services import Import
 from tests.browser.crawl import views
-from tests.browser.every_page import FIRST, chrome, walked
-from tests.browser.site import listening
+from tests.browser.every_page import FIRST, walked
+from tests.browser.site import chrome, listening
 from tests.conftest import empty_ledger
 from tests.web.auth_matrix import MATRIX
 from web.demo import closes
