@@ -44,9 +44,7 @@ class Line:
     valued: int = 0
     fallback: Decimal = ZERO
     scores: dict[str, tuple[Decimal, int]] = field(default_factory=dict)  # rubric: sum, how many
-    parted: bool = (
-        False  # of its outcomes and the spend that they speak of, a part lies in other lines: no ratio of the two
-    )
+    parted: bool = False  # outcomes and the spend that they speak of lie partly in other lines: no ratio of the two
     failed_beyond: bool = False  # failed attempts are said to cost more than the usage: nothing was split off
     matures_on: date | None = None
 
@@ -168,9 +166,9 @@ def report(
     for each in filter(shown, outcomes):
         book.outcomes(each)
     here = {place_of(each) for each in outcomes if shown(each)}
-    for key in _parted(spend, told, by, shown, here):
-        for raw in [raw for raw in book.lines if _as_said(raw) == key]:
-            book.lines[raw].parted = True
+    parted = _parted(spend, told, by, shown, here)
+    for key, line in book.lines.items():
+        line.parted = _as_said(key) in parted
     book.total.parted = bool(_parted(spend, told, (), shown, here))
     elsewhere = defaultdict[str, Decimal](Decimal)
     for gain in filter(shown, gains):
