@@ -50,7 +50,7 @@ def _any(_: str) -> str:
 
 
 def _value(text: str) -> str:
-    return "" if len(text) <= LONGEST and "\0" not in text else f"at most {LONGEST} characters, and no NUL"
+    return "" if len(text) <= LONGEST else f"at most {LONGEST} characters"
 
 
 def _of_several(text: str) -> str:
@@ -109,7 +109,7 @@ def _number(text: str) -> str:
 
 
 def _model(text: str) -> str:
-    return "" if "/" in text and "\0" not in text else "a provider and a model, as openai/gpt-5"
+    return "" if "/" in text else "a provider and a model, as openai/gpt-5"
 
 
 def _place(text: str) -> str:
