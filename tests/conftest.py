@@ -98,16 +98,16 @@ def _truncate() -> None:
         numbered = {table: used for table, name, used in cursor.fetchall() if name not in KEPT}
         cursor.execute(" UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT FROM {table})" for table in numbered))
         tables = {row[0] for row in cursor.fetchall()} | {table for table, used in numbered.items() if used}
-        if not tables:
-            connection.close()
-            return
         cursor.execute(
             "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal AND tgtype & 32 <> 0"
         )
-        guarded = [row[0] for row in cursor.fetchall()]  # tables that refuse TRUNCATE: the audit trail, closed months
+        guarded = (
+            [row[0] for row in cursor.fetchall()] if tables else []
+        )  # tables that refuse TRUNCATE: the audit trail, closed months
         for table in guarded:
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-        cursor.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
+        if tables:
+            cursor.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
         for table in guarded:
             cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
     connection.close()

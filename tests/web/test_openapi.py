@@ -35,7 +35,7 @@ from web.api.inline import inline_serializer
 from web.downloads import XLSX
 
 DOCUMENT = Path(__file__).parents[2] / "web" / "api" / "openapi.yaml"
-EXAMPLES = int(os.environ.get("FINOPS_FUZZ_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("FINOPS_FUZZ_EXAMPLES", "40"))
 
 
 def generated() -> str:
