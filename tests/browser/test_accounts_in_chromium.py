@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from allocation.models import Grant
 from finops.models import User
@@ -80,5 +80,5 @@ def test_a_person_is_made_given_a_role_and_closed(browser: Browser, site: str) -
     page.locator("tr", has_text="nora").get_by_role("button", name="Close").click()
     page.wait_for_selector(".said .success")
     nora.goto(f"{site}/account/")
-    assert nora.locator("#id_password").count() == 1, "asked for a password again"
+    expect(nora.locator("#id_password"), "asked for a password again").to_have_count(1)
     assert heard == []

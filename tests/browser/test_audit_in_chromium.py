@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from finops import audit
 from tests.browser.site import SIZES, logged_in, people
@@ -45,7 +45,7 @@ def test_it_is_read_wide_and_narrow(browser: Browser, site: str) -> None:
         page.get_by_text("Details").first.click()
         page.get_by_label("Action").select_option("period")
         page.get_by_role("button", name="Show").click()
-        assert page.locator("tbody tr").count() == 2
+        expect(page.locator("tbody tr")).to_have_count(2)
         page.get_by_role("link", name="request").first.click()
-        assert page.locator("tbody tr").count() == 2  # of this request: the close, and the approval
+        expect(page.locator("tbody tr")).to_have_count(2)  # of this request: the close, and the approval
         assert errors == []

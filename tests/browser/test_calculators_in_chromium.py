@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from allocation.models import CostCentre, QueryCostDaily
 from tests.browser.site import SIZES, logged_in, no_sideways_scroll, people
@@ -55,7 +55,7 @@ def test_a_figure_follows_its_inputs_and_the_address_keeps_them(
     page.fill("#in-calls", "1")
     page.get_by_role("button", name="Calculate").click()
     page.wait_for_selector(".calc-result")
-    assert page.locator(".calc-warning").count() == 0
+    expect(page.locator(".calc-warning")).to_have_count(0)
     page.goto(f"{site}/calculators/?calculator=agent_tasks")
     page.fill("#in-calls", "100")
     page.fill("#in-call_cost", "0.01")

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from forecasting import watch
 from forecasting.models import Alert, BudgetVersion
@@ -82,6 +82,6 @@ def test_a_budget_is_set_by_two_and_its_breach_is_told(browser: Browser, site: s
     row = ann.locator("tbody tr", has_text="CC-100").first
     assert "$240.00" in row.inner_text(), row.inner_text()  # 4 calls of 60 against 10 a month
     ann.goto(f"{site}/budgets/alerts/")
-    assert ann.locator("article.alert", has_text="CC-100").count() == 1, ann.inner_text("main")
+    expect(ann.locator("article.alert", has_text="CC-100"), ann.inner_text("main")).to_have_count(1)
     assert Alert.objects.filter(kind="budget", cost_centre__code="CC-100").exists()
     assert heard == []

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from finops.models import AuditEvent
 from ingest.models import IngestRun, UsageEvent
@@ -52,7 +52,7 @@ def test_a_file_that_nothing_can_be_read_of_is_mended_in_a_preview(
     page.set_input_files("#id_file", str(file))
     page.get_by_role("button", name="Look at it").click()
     page.wait_for_selector("#columns-title")
-    assert page.locator(".field.bad").count() == 3, "time, model and input are none of the names that are known"
+    expect(page.locator(".field.bad"), "time, model and input are none of the names that are known").to_have_count(3)
     assert IngestRun.objects.count() == 0
     for field, column in (("time", "when"), ("model", "which"), ("input", "into"), ("output", "out"), ("team", "who")):
         page.select_option(f"#id_{field}", column)

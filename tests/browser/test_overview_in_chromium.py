@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import chromium
 from tests.browser.site import PASSWORD, SIZES, chrome, listening
@@ -89,7 +89,7 @@ def test_it_draws_and_breaks_nothing(browser: Browser, site: str, tmp_path: Path
     assert {urlsplit(url).netloc for url in heard.requests if not url.startswith("data:")} == {urlsplit(site).netloc}
     assert not [url for url in heard.requests if "plotlyjs" in url], "the full plotly bundle was loaded"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
-    assert page.locator(".cards .card").count() == 6
+    expect(page.locator(".cards .card")).to_have_count(6)
     page.context.close()
 
 

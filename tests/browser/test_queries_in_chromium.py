@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.allocation.value.agent_traces import query_of, trace_id, world
 from tests.browser.crawl import AXE
@@ -31,7 +31,7 @@ def test_a_reader_comes_from_tiers_to_one_query_and_sees_how_it_was_made(
         page.wait_for_url("**/queries/?**tier=research**")
         page.locator("tbody a").first.click()
         page.wait_for_url(f"**/queries/{query_of('long')}/**")
-        assert page.locator(".query-steps > li").count() == 7
+        expect(page.locator(".query-steps > li")).to_have_count(7)
         for scheme in schemes:
             page.emulate_media(color_scheme=scheme)
             looked_at(page, f"{site}/queries/{query_of('long')}/?day=2026-09-12", f"query-{size}-{scheme}", tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from allocation.models import TierDiff, TierPolicy
 from allocation.tier_diffs import made
@@ -44,5 +44,5 @@ def test_the_page_fits_its_screen(browser: Browser, site: str, tmp_path: Path) -
         page = logged_in(browser, site, "ann", size, heard, "tiers/policy/?month=2026-09")
         page.screenshot(path=folder / f"tier-policy-{size}.png", full_page=True)
         assert no_sideways_scroll(page)
-        assert page.locator("#steady-title").count() == 1
+        expect(page.locator("#steady-title")).to_have_count(1)
     assert heard == []

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.browser.site import SIZES, logged_in, no_sideways_scroll, people, served
 from tests.web.connected import PAYLOAD
@@ -48,5 +48,5 @@ def test_every_view_fits_its_screen_and_a_choice_is_a_link(browser: Browser, sit
         page.click(".explore-bar details:has-text('vs') summary")
         page.click(".explore-bar details:has-text('vs') a:has-text('July 2026')")
         page.wait_for_url("**compare=2026-07**")
-        assert page.locator(".tier-table tbody tr").count() == 4
+        expect(page.locator(".tier-table tbody tr")).to_have_count(4)
         assert heard == []

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from allocation.scope import EVERYTHING
 from forecasting import watch, watch_alerts
@@ -56,7 +56,7 @@ def test_the_pages_fit_a_cap_is_set_and_an_alert_is_answered(
         assert page.locator("img").count() == 0, name
         page.screenshot(path=folder / f"{name}-{size}.png", full_page=True)
     page.goto(f"{site}/budgets/watch/?verdict=stop")
-    assert page.locator(".watch-table tbody tr").count() == 1
+    expect(page.locator(".watch-table tbody tr")).to_have_count(1)
     page.get_by_text("Set a cap").click()
     page.fill("input[name=most]", "0.3")
     page.get_by_role("button", name="Set", exact=True).click()

@@ -33,3 +33,10 @@ def test_a_nul_in_an_address_is_named(path: str, name: str) -> None:
 def test_a_nul_in_a_form_is_named(path: str, field: str) -> None:
     answer = client_of("finance").post(path, {field: "a\0"})
     assert (answer.status_code, f"{field}: no NUL" in answer.content.decode()) == (400, True)
+
+
+def test_what_a_dashboard_is_sent_is_left_to_it() -> None:
+    """Its scripts' bodies are JSON, which the server that answers them reads itself; a form is nothing it takes."""
+    client = Client(raise_request_exception=False)
+    client.force_login(person("fin", "finance"))
+    assert client.post("/overview/", {"a": "b\0"}).status_code < 500

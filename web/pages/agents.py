@@ -23,6 +23,7 @@ from web.downloads import csv_file, xlsx_file
 from web.pages import agents_shown
 from web.pages.explore_state import Explored, parse
 from web.pages.months import month_of_cost, told_month
+from web.pages.wrong import posted
 
 RUNAWAYS = 50  # shown; the file has all
 
@@ -126,9 +127,10 @@ def decide(request: HttpRequest, number: int) -> HttpResponse:
     if not roles_of(request.user) & agent_runaways.DECIDERS:
         raise PermissionDenied
     user: Any = request.user
+    sent = posted(request)
     try:
         row = agent_runaways.decide(
-            scope_of(user), number, request.POST.get("decision", ""), by=user.get_username(), note=request.POST.get("note", "")
+            scope_of(user), number, sent.get("decision", ""), by=user.get_username(), note=sent.get("note", "")
         )  # fmt: skip
     except (Runaway.DoesNotExist, OverflowError):
         raise Http404 from None
@@ -136,7 +138,7 @@ def decide(request: HttpRequest, number: int) -> HttpResponse:
         messages.error(request, f"{wrong}.")
     else:
         messages.success(request, f"The runaway of {row.charge_date:%d %b} is {row.state}.")
-    back = parse(request.POST.get("back", "")).search()
+    back = parse(sent.get("back", "")).search()
     return redirect(f"{reverse('tiers-agents')}{back}#runaways")
 
 

@@ -24,6 +24,7 @@ from web import watch_routes, watch_rows
 from web.downloads import csv_file, xlsx_file
 from web.models import Delivery
 from web.pages.explore_menus import Menu
+from web.pages.wrong import posted
 
 HISTORY, TOLD = 50, 4
 _HOURS = {1: "1 hour", 4: "4 hours", 24: "1 day", 72: "3 days", 168: "1 week"}
@@ -145,7 +146,7 @@ def _answerer(request: HttpRequest) -> Scope:
 
 
 def _back(request: HttpRequest, anchor: str = "") -> HttpResponse:
-    return redirect(f"{reverse('budgets-alerts')}{_view(request.POST.get('back', '')).search()}{anchor}")
+    return redirect(f"{reverse('budgets-alerts')}{_view(posted(request).get('back', '')).search()}{anchor}")
 
 
 @require_POST
@@ -154,7 +155,7 @@ def acknowledge(request: HttpRequest, number: int) -> HttpResponse:
     scope = _answerer(request)
     try:
         row = watch_alerts.acknowledge(
-            scope, number, by=request.user.get_username(), now=timezone.now(), note=request.POST.get("note", "")
+            scope, number, by=request.user.get_username(), now=timezone.now(), note=posted(request).get("note", "")
         )
     except (Alert.DoesNotExist, OverflowError):
         raise Http404 from None
@@ -168,14 +169,14 @@ def acknowledge(request: HttpRequest, number: int) -> HttpResponse:
 @require_POST
 def silence(request: HttpRequest) -> HttpResponse:
     """Hold notices back for a while."""
-    scope, now = _answerer(request), timezone.now()
-    hours = request.POST.get("hours", "")
+    scope, now, sent = _answerer(request), timezone.now(), posted(request)
+    hours = sent.get("hours", "")
     try:
         if not hours.isdigit() or int(hours[:4]) not in _HOURS:
             raise AlertProblem("choose for how long")
         row = watch_alerts.silence(
-            scope, request.POST.get("subject", ""), ends=now + timedelta(hours=int(hours)), by=request.user.get_username(),
-            now=now, reason=request.POST.get("reason", ""),
+            scope, sent.get("subject", ""), ends=now + timedelta(hours=int(hours)), by=request.user.get_username(),
+            now=now, reason=sent.get("reason", ""),
         )  # fmt: skip
     except AlertProblem as wrong:
         messages.error(request, f"{wrong}.")

@@ -25,6 +25,7 @@ from web.downloads import csv_file
 from web.pages.access import for_those_who_see_everything
 from web.pages.approvals import asked_for, deciding
 from web.pages.months import Chosen, of_month
+from web.pages.wrong import posted
 
 _CSV = ("rule", "priority", "when", "to", "state", "keys", "cost", "unallocated", "taken_by_rules_before")
 _WORD = {MAPPED: "an admin's mapping", SOURCE: "the source", CALLER: "the caller", "": "not stated"}
@@ -68,7 +69,7 @@ def as_csv(_request: HttpRequest, chosen: Chosen) -> HttpResponse:
 def propose(request: HttpRequest, chosen: Chosen) -> HttpResponse:
     """Ask for the rule that was suggested for money nobody owns, with the cost centre that was chosen for it."""
     back = f"{reverse('allocation')}?{urlencode({'month': str(chosen.period or '')})}"
-    name, code = request.POST.get("rule", ""), request.POST.get("cost_centre", "")
+    name, code = (posted(request).get(field, "") for field in ("rule", "cost_centre"))
     found = coverage.of_month(chosen.period).gaps if chosen.period else []
     rule = next((gap.rule for gap in found if gap.rule and gap.rule["id"] == name), None)
     if not _proposes(request):

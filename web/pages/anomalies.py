@@ -26,6 +26,7 @@ from web import anomaly_rows, formats
 from web.downloads import csv_file, xlsx_file
 from web.pages import anomalies_shown
 from web.pages.explore_menus import Menu
+from web.pages.wrong import posted
 
 DRAWN, LISTED = 4, 50  # the largest by money: drawn, and in each table; the files have all
 IMPACTS = (Decimal(100), Decimal(1_000), Decimal(10_000))
@@ -146,10 +147,9 @@ def as_xlsx(request: HttpRequest) -> HttpResponse:
 def say(request: HttpRequest, number: int) -> HttpResponse:
     """A person's word on an anomaly."""
     user: Any = request.user
+    sent = posted(request)
     try:
-        row = anomalies_gate.say(
-            scope_of(user), number, request.POST.get("verdict", ""), by=user, note=request.POST.get("note", "")
-        )
+        row = anomalies_gate.say(scope_of(user), number, sent.get("verdict", ""), by=user, note=sent.get("note", ""))
     except (Anomaly.DoesNotExist, OverflowError):
         raise Http404 from None
     except PermissionError:
@@ -162,7 +162,7 @@ def say(request: HttpRequest, number: int) -> HttpResponse:
         messages.success(
             request, f"Noted: {anomaly_rows.node(row)}, {anomaly_rows.days(row)}. Anomalies are told from {least} on."
         )
-    return redirect(f"{reverse('anomalies')}{_view(request.POST.get('back', '')).search(of=None)}")
+    return redirect(f"{reverse('anomalies')}{_view(posted(request).get('back', '')).search(of=None)}")
 
 
 def _chosen(scope: Scope, view: View, told: list[Anomaly]) -> Anomaly | None:

@@ -26,6 +26,7 @@ from ingest import health_selectors, price_approvals, price_versions
 from web import approving
 from web.pages.access import for_finance, for_those_who_see_everything, is_finance
 from web.pages.paging import before_of, page_of
+from web.pages.wrong import posted
 
 SHOWN, PARTS, REASON = 50, 12, 2_000
 _AMOUNTS = ("amount", "face", "price", "unit_price", "rent", "staff", "overhead")  # of agreements
@@ -74,7 +75,7 @@ def decide(request: HttpRequest, number: int) -> HttpResponse:
     if number >= 2**63:
         raise Http404
     asked = get_object_or_404(Approval, pk=number)
-    decision, reason = request.POST.get("decision", ""), request.POST.get("reason", "").replace("\x00", "")
+    decision, reason = (posted(request).get(field, "") for field in ("decision", "reason"))
     if decision not in ("accept", "reject") or len(reason) > REASON:
         messages.error(
             request, f"Nothing was decided: choose accept or reject, with a reason of at most {REASON} characters."
@@ -112,7 +113,7 @@ def deciding(request: HttpRequest) -> dict[str, Any]:
 
 def back(request: HttpRequest, otherwise: str) -> HttpResponse:
     """To the page the form stood on, if it is one of ours."""
-    here = request.POST.get("next", "")
+    here = posted(request).get("next", "")
     if url_has_allowed_host_and_scheme(here, allowed_hosts=None):
         return redirect(here)
     return redirect(otherwise)

@@ -36,7 +36,7 @@ from web.pages.calculators import CALCULATOR
 from web.pages.explore_state import GRANULARITIES, NAMES, SPANS
 from web.pages.queries import PLACE
 from web.pages.roi import BY
-from web.pages.wrong import WrongParameter, wrong_page
+from web.pages.wrong import WrongParameter, shown, storable, wrong_page
 from web.queried import bins_of
 from web.reconciled import CAUSES, STATES, UNEXPLAINED
 
@@ -216,13 +216,10 @@ class KnownParametersMiddleware:
     def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
         """None: it may be asked."""
         name = request.resolver_match.url_name if request.resolver_match else None
-        if name is None or name not in _pages():
+        if name is None or name not in _pages() or request.method not in ("GET", "HEAD"):
             return None
         try:
-            if request.method in ("GET", "HEAD"):
-                check(name, request.GET)
-            else:
-                _storable(request.POST)
+            check(name, request.GET)
         except WrongParameter as wrong:
             return wrong_page(request, wrong)
         return None
@@ -234,7 +231,7 @@ class KnownParametersMiddleware:
 
 def check(name: str, given: QueryDict) -> None:
     """Raise WrongParameter for the first parameter that the page of this name does not take so."""
-    _storable(given)
+    storable(given)
     takes = takes_of(name, given)
     if sum(len(values) for _, values in given.lists()) > MOST:
         raise WrongParameter("the address", f"has more than {MOST} parameters")
@@ -255,13 +252,6 @@ def check(name: str, given: QueryDict) -> None:
         raise WrongParameter("vs", "is another name of compare: give one of them")
 
 
-def _storable(given: QueryDict) -> None:
-    """Raise WrongParameter for a text that no database holds."""
-    for name, values in given.lists():
-        if any("\0" in text for text in values):
-            raise WrongParameter(shown(name), "no NUL, which cannot be stored")
-
-
 def takes_of(name: str, given: QueryDict) -> Takes:
     """The parameters of a page: a calculator has its inputs."""
     if name != "calculators":
@@ -271,11 +261,6 @@ def takes_of(name: str, given: QueryDict) -> Takes:
         CALCULATOR: _one_of(CALCULATORS),
         **dict.fromkeys((one.name for one in (found.inputs if found else ())), _any),
     }
-
-
-def shown(name: str) -> str:
-    """A name from outside, as it may be told."""
-    return "".join(char if char.isprintable() else "?" for char in name[:60]) or "(nameless)"
 
 
 @lru_cache(maxsize=1)

@@ -23,6 +23,7 @@ from web.cells import csv_field
 from web.journals import lines_as_csv, standing
 from web.pages.access import for_finance, for_those_who_see_the_books, is_finance
 from web.pages.months import wrong_month
+from web.pages.wrong import posted
 
 NEXT = {"built": "post", "posted": "export", "exported": "number"}
 _WORDS = {
@@ -85,14 +86,15 @@ def step(request: HttpRequest, month: str) -> HttpResponse:
         period = Period.month(month)
     except PeriodError as wrong:
         return wrong_month(request, wrong, "periods")
-    by, wanted = request.user.get_username(), request.POST.get("step", "")
+    by, sent = request.user.get_username(), posted(request)
+    wanted = sent.get("step", "")
     try:
         if wanted == "export":
-            copy = request.POST.get("copy") == "yes"
+            copy = sent.get("copy") == "yes"
             response = HttpResponse(journal.export(period, by, csv_field, copy=copy), content_type="text/csv")
             response["Content-Disposition"] = f'attachment; filename="journal_{period}.csv"'
             return response
-        messages.success(request, f"{_taken(period, wanted, by, request.POST.get('number', ''))}.")
+        messages.success(request, f"{_taken(period, wanted, by, sent.get('number', ''))}.")
     except ValueError as refused:
         messages.error(request, f"Nothing was done: {refused}.")
     return redirect(reverse("period-journal", args=[str(period)]))
@@ -105,7 +107,7 @@ def _taken(period: Period, wanted: str, by: str, number: str) -> str:
     elif wanted == "post":
         entry = journal.post(period, by)
     elif wanted == "number":
-        entry = journal.number(period, number.replace("\x00", ""), by)
+        entry = journal.number(period, number, by)
     else:
         raise ValueError("choose a step of the journal")
     return f"{entry} is {standing(entry)}"

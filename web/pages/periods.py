@@ -24,6 +24,7 @@ from web.pages.access import for_finance, for_those_who_see_the_books, is_financ
 from web.pages.approvals import asked_for, deciding
 from web.pages.months import wrong_month
 from web.pages.statements import of_period
+from web.pages.wrong import posted
 
 View = Callable[..., HttpResponse]
 DOES = {
@@ -146,7 +147,7 @@ def _doing(does: Callable[[HttpRequest, Period, str], str]) -> View:
 
 
 def _text(request: HttpRequest, name: str) -> str:
-    return request.POST.get(name, "").replace("\x00", "").strip()
+    return posted(request).get(name, "").strip()
 
 
 @_doing

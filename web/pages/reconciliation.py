@@ -21,7 +21,7 @@ from web.pages.access import for_finance, for_those_who_see_everything, is_finan
 from web.pages.approvals import asked_for, back, deciding
 from web.pages.months import Chosen, of_month, wrong_month
 from web.pages.paging import before_of
-from web.pages.wrong import WrongParameter
+from web.pages.wrong import WrongParameter, posted
 from web.reconciled import CAUSES, LEVELS, UNEXPLAINED, Account, Filter
 from web.templatetags.charging import STATES as STATE_NAMES
 
@@ -181,7 +181,7 @@ def _csv_row(line: ReconciliationLine) -> list[Any]:
 @for_finance
 def run_again(request: HttpRequest) -> HttpResponse:
     """Reconcile the month as things stand; the same inputs are the run that was."""
-    month = request.POST.get("month", "")
+    month = posted(request).get("month", "")
     try:
         before = reconciliation.latest(month)
         made = reconciliation.reconcile(month, request.user.get_username())
@@ -203,9 +203,8 @@ def note(request: HttpRequest, number: int) -> HttpResponse:
     if number >= 2**63:
         raise Http404
     line = get_object_or_404(ReconciliationLine.objects.select_related("reconciliation"), pk=number)
-    given = {
-        name: request.POST[name].replace("\x00", "").strip() for name in reconciliation.LONGEST if name in request.POST
-    }
+    sent = posted(request)
+    given = {name: sent.get(name, "").strip() for name in reconciliation.LONGEST if name in sent}
     try:
         reconciliation.annotate(line, given, actor=request.user.get_username())
     except ValueError as wrong:

@@ -25,6 +25,7 @@ from web.downloads import csv_file, xlsx_file
 from web.pages import scenarios_form as form
 from web.pages import scenarios_shown as shown
 from web.pages.access import for_those_who_see_everything
+from web.pages.wrong import posted
 
 WRITERS = frozenset({Grant.Role.ANALYST, Grant.Role.FINANCE})
 RUNS = 12  # shown of a scenario
@@ -41,7 +42,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 @for_those_who_see_everything
 def create(request: HttpRequest) -> HttpResponse:
     """A new scenario over a preset, or from a document."""
-    by, typed = _writer(request), request.POST
+    by, typed = _writer(request), posted(request)
     try:
         document = _typed_document(typed)
         version = scenarios.save(document, by=by, shared=bool(typed.get("shared")))
@@ -62,7 +63,7 @@ def page(request: HttpRequest, name: str) -> HttpResponse:
 @for_those_who_see_everything
 def save(request: HttpRequest, name: str) -> HttpResponse:
     """A new version, or from a preset a scenario of one's own, by the form."""
-    by, one, typed = _writer(request), _find(request, name), request.POST
+    by, one, typed = _writer(request), _find(request, name), posted(request)
     try:
         shared = bool(typed.get("shared")) if one.preset or one.owner == by else None
         version = scenarios.save(form.document(one, typed), by=by, shared=shared)
@@ -77,9 +78,9 @@ def save(request: HttpRequest, name: str) -> HttpResponse:
 @for_those_who_see_everything
 def run(request: HttpRequest, name: str) -> HttpResponse:
     """Run the newest version from the newest whole month, with the seed that was typed; the run itself is shown."""
-    by, row = _writer(request), None
+    by, typed, row = _writer(request), posted(request), None
     try:
-        asked = scenarios.Asked(seed=form.seed(request.POST))
+        asked = scenarios.Asked(seed=form.seed(typed))
         row, new = scenarios.run_or_known(selectors.to_run(name, by, by=by), asked, by=by)
     except NoScenario as none:
         raise Http404(str(none)) from None
@@ -88,7 +89,7 @@ def run(request: HttpRequest, name: str) -> HttpResponse:
     else:
         said = "was run" if new else f"was run so already, on {row.made_at:%Y-%m-%d at %H:%M} UTC: the same figures"
         messages.success(request, f"{row} with seed {row.seed} {said}.")
-    return redirect("forecast-scenarios") if request.POST.get("back") == "list" else _to(request, name, row)
+    return redirect("forecast-scenarios") if typed.get("back") == "list" else _to(request, name, row)
 
 
 @require_safe

@@ -23,6 +23,7 @@ from ingest.sources import UnknownKind, all_sources, get_source
 from web import connecting, schedule
 from web.pages.access import for_admins, for_those_who_see_everything, is_admin
 from web.pages.connect_form import ConnectForm, KeyForm
+from web.pages.wrong import posted
 
 CALENDAR_DAYS, RUNS = 60, 12
 ATTENTION = ("failing", "late")  # first in the list
@@ -207,9 +208,9 @@ def switch(request: HttpRequest, name: str) -> HttpResponse:
 @for_admins
 def accept(request: HttpRequest, name: str) -> HttpResponse:
     """Take what can be read of a file that was refused."""
-    path = request.POST.get("path", "")
+    path = posted(request).get("path", "")
     try:
-        folders.accept(get_object_or_404(Connection, name=name), path.replace("\x00", ""), by=_user(request))
+        folders.accept(get_object_or_404(Connection, name=name), path, by=_user(request))
     except folders.NoFolder as cannot:
         messages.error(request, _sentence(cannot))
     else:
@@ -221,7 +222,7 @@ def accept(request: HttpRequest, name: str) -> HttpResponse:
 @for_admins
 def dismiss(request: HttpRequest) -> HttpResponse:
     """Take an account whose runs all failed off the list."""
-    kind, account = (request.POST.get(name, "").replace("\x00", "") for name in ("kind", "account"))
+    kind, account = (posted(request).get(name, "") for name in ("kind", "account"))
     try:
         dismissals.dismiss(kind, account, by=_user(request))
     except dismissals.CannotDismiss as cannot:

@@ -21,6 +21,7 @@ from web import statement_sheet
 from web.downloads import csv_file
 from web.pages.access import is_finance
 from web.pages.months import wrong_month
+from web.pages.wrong import posted
 from web.paper import statement as paper
 
 WORDS = {
@@ -131,8 +132,8 @@ def as_pdf(request: HttpRequest, number: int) -> HttpResponse:
 def answer(request: HttpRequest, number: int) -> HttpResponse:
     """Accept, dispute (an owner of the cost centre, or finance) or resolve (finance)."""
     statement = _held(request, number)
-    said, by = request.POST.get("answer", ""), request.user.get_username()
-    reason = request.POST.get("reason", "").replace("\x00", "")
+    said, by = posted(request).get("answer", ""), request.user.get_username()
+    reason = posted(request).get("reason", "")
     if not (is_finance(request) if said == "resolve" else statement_views.may_answer(request.user, statement)):
         raise PermissionDenied
     try:
@@ -163,7 +164,7 @@ def _name(statement: Statement) -> str:
 
 
 def _number(request: HttpRequest) -> int | None:
-    text = request.POST.get("adjustment", "").strip()
+    text = posted(request).get("adjustment", "").strip()
     if text and not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise StatementError("an adjustment is named by its number")
     return int(text) if text else None

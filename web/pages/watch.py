@@ -26,6 +26,7 @@ from web import watch_rows
 from web.downloads import csv_file, xlsx_file
 from web.pages import watch_shown
 from web.pages.explore_menus import Menu
+from web.pages.wrong import posted
 
 _VERDICTS = {"stop": "exceeded", "warn": "to look at", "allow": "within"}
 _FIELDS = ("most", "severity", "cost_centre", "tier", "feature", "provider", "model", "note")
@@ -140,7 +141,7 @@ def _capper(request: HttpRequest) -> Scope:
 def create_cap(request: HttpRequest) -> HttpResponse:
     """Say what a query may cost."""
     scope = _capper(request)
-    given = {name: request.POST.get(name, "").strip() for name in _FIELDS}
+    given = {name: posted(request).get(name, "").strip() for name in _FIELDS}
     try:
         made = watch.create_cap(scope, by=request.user.get_username(), **given)
     except AlertProblem as wrong:
