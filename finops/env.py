@@ -4,6 +4,8 @@ import os
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from finops.numbers import written
+
 
 class MissingSetting(Exception):
     """A variable that production needs is not set; the message names it."""
@@ -58,7 +60,7 @@ def env_amount(name: str, default: str) -> Decimal:
     """An exact amount of money, 0 or more. Anything else is refused."""
     text = env(name, default).strip()
     try:
-        value = Decimal(text)
+        value = written(text)
     except InvalidOperation:
         value = Decimal("nan")
     if not value.is_finite() or value < 0:
@@ -81,7 +83,7 @@ def env_limits(name: str) -> dict[str, dict[str, Decimal]]:
         place, equals, amount = text.rpartition("=")
         kind, colon, who = place.rpartition(":")
         try:
-            value = Decimal(amount.strip())
+            value = written(amount)
         except InvalidOperation:
             value = Decimal("nan")
         if not equals or not who.strip() or (colon and not kind.strip()) or not value.is_finite() or value < 0:

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from finops.numbers import written
+
 SCALE = 12
 LIMIT = 10**30  # exclusive bound of the unscaled value
 MONEY = pa.decimal128(30, SCALE)
@@ -31,7 +33,7 @@ def exact(value: object, *, rounding: bool = False) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         raise MoneyError(f"{value!r} ({type(value).__name__}) is not exact money")
     try:
-        number = Decimal(value)
+        number = written(value) if isinstance(value, str) else Decimal(value)
         if not number.is_finite():
             raise MoneyError(f"{value!r} is not a finite amount")
         number = (_ROUNDING if rounding else _EXACT).quantize(number, _STEP)

@@ -20,6 +20,7 @@ from finops import audit
 from finops.focus import TIERS
 from finops.locks import try_lock
 from finops.money import MoneyError, money
+from finops.numbers import written
 from finops.periods import Period
 from forecasting import watch_alerts, watch_budgets, watch_caps, watch_hours, watch_policies, watch_states
 from forecasting.calc import watch
@@ -151,7 +152,7 @@ def create_cap(scope: Scope, *, by: str, **given: Any) -> QueryCap:
 
 def _amount(text: str) -> Decimal:
     try:
-        amount = Decimal(text.strip())
+        amount = written(text)
         if not (amount.is_finite() and 0 < amount <= MOST_CAP):
             raise InvalidOperation
         if amount.as_tuple().exponent < -_DIGITS:  # type: ignore[operator]

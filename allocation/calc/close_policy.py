@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from allocation.calc.closing import CLOSED, PRELIMINARY, SOFT_CLOSED, STEPS
 from allocation.calc.gates import GATES
+from finops.numbers import written
 
 KIND = "close_policy"
 NEVER = "never"
@@ -132,7 +133,7 @@ def _choice(number: int, name: str, value: Any, possible: Any) -> str:
 def _rule(number: int, entry: Mapping[str, Any], former: Rule) -> Rule:
     begins = _choice(number, "from", entry.get("from", former.begins), (*STEPS, NEVER))
     try:
-        limit = Decimal(str(entry.get("limit", former.limit)))
+        limit = written(entry.get("limit", former.limit))
     except InvalidOperation:
         limit = Decimal(-1)
     if not limit.is_finite() or not 0 <= limit < 10**12:

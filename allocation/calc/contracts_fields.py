@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from finops.currencies import check_currency
 from finops.money import MoneyError
+from finops.numbers import written
 from finops.periods import PeriodError, check_day
 from ingest.calc.matching import PROVIDER_ALIASES
 
@@ -243,7 +244,7 @@ def exact(value: Any, where: str, *, least: int = 0, most: int = 10**15) -> Deci
     if isinstance(value, float):
         raise AgreementError(f'{where} is a float; write it in quotes: "{value}"')
     try:
-        number = Decimal(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else Decimal("nan")
+        number = written(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else Decimal("nan")
     except InvalidOperation:
         number = Decimal("nan")
     if not number.is_finite():

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from finops.currencies import check_currency
 from finops.money import MoneyError
+from finops.numbers import written
 from finops.periods import Period, PeriodError, check_day
 from finops.tokens import TOKEN_CLASSES, UNITS
 from ingest.calc.lines import CATEGORIES
@@ -173,7 +174,7 @@ def _amount(given: Mapping[Any, Any], name: str, where: str, *, needed: bool = F
     try:
         if isinstance(value, (bool, float)):
             raise InvalidOperation
-        number = Decimal(str(value))
+        number = written(value)
         if not number.is_finite() or abs(number) >= _MOST or number != round(number, 12):
             raise InvalidOperation
     except InvalidOperation:

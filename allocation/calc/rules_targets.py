@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from allocation.calc.rules_conditions import RuleError
 from finops.focus import TIERS
+from finops.numbers import written
 
 USAGE_DRIVERS = ("cost", "tokens", "requests", "queries", "gpu_time")
 CODE_MAX = 60
@@ -70,7 +71,7 @@ def exact(value: Any, where: str, what: str) -> Decimal:
     if isinstance(value, float):
         raise RuleError(f'{where}: write the {what} {value} as a text, "{value}", to keep it exact')
     try:
-        number = Decimal(str(value))
+        number = written(value)
     except InvalidOperation:
         raise RuleError(f"{where}: {value!r} is not a {what}") from None
     if isinstance(value, bool) or not number.is_finite():

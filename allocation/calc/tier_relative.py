@@ -22,6 +22,7 @@ import numpy as np
 
 from allocation.calc.policy_error import PolicyError
 from finops.focus import TIERS
+from finops.numbers import written
 from finops.tokens import TOKEN_CLASSES
 
 Array = np.ndarray[Any, Any]
@@ -109,7 +110,7 @@ def _baselines(own: Any, scale: int) -> dict[str, int]:
 
 def _number(where: str, value: Any, least: Decimal) -> Decimal:
     try:
-        found = Decimal(str(value))
+        found = written(value)
     except InvalidOperation:
         found = Decimal("nan")
     if not found.is_finite() or found < least:

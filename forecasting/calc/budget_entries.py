@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
-from finops.money import MoneyError, minor_digits, money, round_to_minor, share, total
+from finops.currencies import check_currency
+from finops.money import MoneyError, money, round_to_minor, share, total
 from finops.periods import Period
 from forecasting.calc.fiscal import MONTHS, PERIODS, Calendar
 
@@ -146,7 +147,7 @@ def _entries(cells: Mapping[str, str], year: Year) -> list[Entry]:
     if code and code not in year.cost_centres:
         raise _Wrong("cost_centre", f"there is no cost centre {code!r}")
     try:
-        minor_digits(currency)
+        check_currency(currency)
     except MoneyError as wrong:
         raise _Wrong("currency", str(wrong)) from None
     where = (code, cells.get("provider", ""), cells.get("model", ""), currency)

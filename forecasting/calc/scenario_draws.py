@@ -83,21 +83,27 @@ def correlated(points: Array, pairs: Sequence[Correlation]) -> Array:
     """Points (parameters, draws) whose normals have these correlations, each still even from 0 to 1. Raises ScenarioError."""
     if not pairs:
         return points
+    names, lower = factored(pairs)
+    rows = [DIMENSIONS[name] for name in names]
+    normals = ndtri(np.clip(points[rows], _LEAP, 1 - _LEAP))
+    found = points.copy()
+    found[rows] = ndtr(lower @ normals)
+    return found
+
+
+def factored(pairs: Sequence[Correlation]) -> tuple[list[str], Array]:
+    """Parameters, and the lower factor of their correlations, (parameters, parameters). Raises ScenarioError: there is none."""
     names = sorted({name for pair in pairs for name in (pair.one, pair.other)}, key=DIMENSIONS.__getitem__)
     matrix = np.eye(len(names))
     for pair in pairs:
         one, other = names.index(pair.one), names.index(pair.other)
         matrix[one, other] = matrix[other, one] = float(pair.rho)
     try:
-        lower = np.linalg.cholesky(matrix)
+        lower = np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)
     except np.linalg.LinAlgError:
         told = ", ".join(f"{pair.one}~{pair.other} {pair.rho}" for pair in pairs)
         raise ScenarioError(f"correlations: {told} cannot hold together: move some of them towards 0") from None
-    rows = [DIMENSIONS[name] for name in names]
-    normals = ndtri(np.clip(points[rows], _LEAP, 1 - _LEAP))
-    found = points.copy()
-    found[rows] = ndtr(lower @ normals)
-    return found
+    return names, lower
 
 
 def _at(spec: Spec, unit: str, month: date, points: Array) -> Array:

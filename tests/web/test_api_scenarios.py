@@ -119,6 +119,11 @@ def test_versions_are_added_and_a_version_of_another_name_is_refused() -> None:
         ({"document": mine(parameters={"gpu_cap": {"value": 64.5, "source": "x"}})}, "gpu_cap: value"),
         ({"document": mine(parameters={"gpu_cap": {"value": "64"}})}, "gpu_cap: source is missing"),
         ({"document": mine(name="base")}, "name: base ships with the product"),
+        ({"document": mine(correlations=[
+            {"one": one, "other": other, "rho": rho} for one, other, rho in (
+                ("elasticity", "query_growth", "0.9"), ("query_growth", "context_growth", "0.9"),
+                ("elasticity", "context_growth", "-0.9"))])}, "cannot hold together"),
+        ({"document": mine(parameters={"gpu_cap": {"value": "6_4", "source": "x"}})}, "gpu_cap: value"),
         ({"document": [1]}, "a scenario is a mapping"),
         ({"shared": True}, "document: the body is an object with document"),
         ({"document": mine(), "shared": "yes"}, "shared: true or false"),
@@ -133,6 +138,7 @@ def test_what_is_wrong_with_a_document_is_told_with_its_field(body: dict[str, An
     ("body", "status", "told"),
     [
         ({"draws": 100}, 400, "draws: must be a power of two"),
+        ({"draws": 2**15}, 400, "draws: must be a power of two from 64 to 16,384"),
         ({"draws": "many"}, 400, "draws: a whole number"),
         ({"seed": True}, 400, "seed: a whole number"),
         ({"month": "2026-13"}, 400, "month: "),

@@ -159,6 +159,8 @@ def test_silences_are_made_listed_and_ended() -> None:
     assert (made.status_code, made.json()["x_CostCentre"]) == (201, "CC-100")
     assert post(owner, subject="*").status_code == 400
     assert post(finance, subject="*").status_code == 201
+    naive = post(finance, subject="*", ends=f"{NOW + timedelta(hours=2):%Y-%m-%dT%H:%M:%S}")
+    assert (naive.status_code, naive.json()["detail"]) == (400, "ends: needs its zone, as 2026-10-02T09:00:00Z")
     assert post(finance, subject="budget:none").json()["detail"].startswith("there is no alert")
     assert post(finance, subject="*", ends=(NOW + timedelta(days=91)).isoformat()).status_code == 400
     assert post(finance, subject="*", ends=(NOW - timedelta(hours=1)).isoformat()).status_code == 400

@@ -148,6 +148,8 @@ def test_the_api_proposes_and_shows() -> None:
     "said",
     [
         body(), body({"month": "2026-09"}), body({"month": "2026-09", "amount": "x"}), body({"annual": "1", "phasing": "odd"}),
+        body({"month": "2026-09", "amount": "1", "modell": "gpt-5"}),
+        body({"month": "2026-09", "amount": "1", "currency": "XXX"}),
         body({"month": "2026-09", "amount": "1"}, surprise=1), {"fiscal_year": 1, "lines": []}, {"lines": []},
         body({"month": "2026-09", "amount": "1"}, first_month=13), body({"month": "2026-09", "amount": "1"}, version="final"),
     ],

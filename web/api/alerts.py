@@ -1,6 +1,7 @@
 """/api/v1/alerts, /api/v1/silences: what the watch found, who answers, and for how long nothing is told."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar
 
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -17,6 +18,7 @@ from forecasting.models import Alert, Silence
 from forecasting.watch_alerts import AlertProblem
 from web import watch_rows
 from web.api import cursors, watch_docs
+from web.api.given import given_in
 from web.api.inline import inline_serializer
 from web.api.invoices import number as before_of
 from web.api.page_docs import LIMIT_AND_CURSOR
@@ -36,11 +38,23 @@ class Answer(serializers.Serializer[Any]):
     note = serializers.CharField(required=False, allow_blank=True, max_length=300)
 
 
+class _Instant(serializers.DateTimeField):
+    """An instant: a time that says its zone."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {"naive": "needs its zone, as 2026-10-02T09:00:00Z"}
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        """Refuse a time without one."""
+        if value.tzinfo is None:
+            self.fail("naive")
+        return super().enforce_timezone(value)
+
+
 class NewSilence(serializers.Serializer[Any]):
     """No notice for a while; alerts are kept all the same."""
 
     subject = serializers.CharField(max_length=600, help_text="Of an alert; `*`: everything (who sees everything).")
-    ends = serializers.DateTimeField(help_text="With its zone; at most 90 days from now.")
+    ends = _Instant(help_text="With its zone; at most 90 days from now.")
     reason = serializers.CharField(max_length=300)
     severity = serializers.ChoiceField(
         SEVERITIES, required=False, help_text="The most that is held back. Default: page."
@@ -167,18 +181,6 @@ def _described(rows: list[Alert]) -> list[dict[str, Any]]:
     """Alerts with all their answers."""
     answers = watch_alerts.answers(rows)
     return [watch_rows.alert(one, answers.get(one.pk, ())) for one in rows]
-
-
-def given_in(shape: Any, request: Request) -> dict[str, Any]:
-    """The body, refused with what it does not know. Raises ValidationError."""
-    given = request.data
-    if not isinstance(given, dict):
-        raise ValidationError({"detail": "The body is a JSON object."})
-    said = shape(data=given)
-    if stray := sorted(str(name)[:60] for name in given if name not in said.fields):
-        raise ValidationError({stray[0]: f"no such field; possible: {', '.join(said.fields)}"})
-    said.is_valid(raise_exception=True)
-    return dict(said.validated_data)
 
 
 def number_of(number: int) -> int:

@@ -29,6 +29,7 @@ from web.api.books_docs import (
     Numbered,
     OfMonth,
 )
+from web.api.given import given_in
 from web.api.inline import inline_serializer
 from web.api.invoices import month_of
 from web.api.page_docs import LIMIT_AND_CURSOR
@@ -137,14 +138,9 @@ class JournalStepView(Resource):
     def given(self, request: Request) -> tuple[Period, dict[str, Any]]:
         """The month and what else is said. Raises ValidationError."""
         cursors.known_only(request, ())
-        if not isinstance(request.data, dict):
-            raise ValidationError({"detail": "The body is a JSON object."})
-        parsed = self.fields(data=request.data)
-        if stray := sorted(str(name)[:60] for name in request.data if name not in parsed.fields):
-            raise ValidationError({stray[0]: f"no such field; possible: {', '.join(parsed.fields)}"})
-        parsed.is_valid(raise_exception=True)
+        given = given_in(self.fields, request)
         try:
-            return Period.month(parsed.validated_data["month"]), dict(parsed.validated_data)
+            return Period.month(given["month"]), given
         except PeriodError as wrong:
             raise ValidationError({"month": str(wrong)}) from None
 

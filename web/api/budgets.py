@@ -19,6 +19,7 @@ from forecasting.models import BudgetVersion
 from web.api import cursors
 from web.api.approvals import ApprovalOut, described
 from web.api.currency import currency_of
+from web.api.given import known_fields
 from web.api.inline import inline_serializer
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import ProposesBudgets
@@ -64,6 +65,11 @@ class NewBudgetLine(serializers.Serializer[Any]):
     amount = serializers.CharField(required=False, help_text="A decimal string.")
     annual = serializers.CharField(required=False, help_text="A decimal string.")
     phasing = serializers.CharField(required=False, help_text="even, last_year, or twelve percentages.")
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """Refuse what it has no field for: an amount under a misspelt name would be lost."""
+        known_fields(data, self.fields)
+        return dict(super().to_internal_value(data))
 
 
 class NewBudget(serializers.Serializer[Any]):
@@ -122,8 +128,7 @@ class BudgetsView(Resource):
         cursors.known_only(request, ())
         body = NewBudget(data=request.data)
         body.is_valid(raise_exception=True)
-        if isinstance(request.data, dict) and (unknown := set(request.data) - set(body.fields)):
-            raise ValidationError({sorted(unknown)[0]: "is not known"})
+        known_fields(request.data, body.fields)
         said = body.validated_data
         if len(said["lines"]) > LINES_MAX:
             raise ValidationError({"lines": f"at most {LINES_MAX:,}"})

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from finops.periods import Period, PeriodError
 from web import export_jobs
 from web.api import cursors
+from web.api.given import given_in
 from web.api.inline import inline_serializer
 from web.api.invoices import number
 from web.api.page_docs import LIMIT_AND_CURSOR
@@ -87,13 +88,7 @@ class ExportsView(Resource):
     def post(self, request: Request) -> Response:
         """A worker builds it, as far as you see when it is built. 409: too many of yours wait already."""
         cursors.known_only(request, ())
-        if not isinstance(request.data, dict):
-            raise ValidationError({"detail": "The body is a JSON object."})
-        said = NewExport(data=request.data)
-        if stray := sorted(str(name)[:60] for name in request.data if name not in said.fields):
-            raise ValidationError({stray[0]: f"no such field; possible: {', '.join(said.fields)}"})
-        said.is_valid(raise_exception=True)
-        given = said.validated_data
+        given = given_in(NewExport, request)
         try:
             period = Period.month(given["month"])
         except PeriodError as wrong:

@@ -13,6 +13,7 @@ from allocation import reconciliation, reconciliation_selectors
 from allocation.calc.reconcile_rows import CAUSES
 from allocation.models import Reconciliation, ReconciliationLine
 from web.api import cursors
+from web.api.given import given_in
 from web.api.inline import inline_serializer
 from web.api.invoices import MONTH, month_of, number
 from web.api.page_docs import LIMIT_AND_CURSOR
@@ -166,14 +167,8 @@ class ReconciliationLineView(Resource):
         """They go over to the same place of the next run of the month."""
         cursors.known_only(request, ())
         held = _held(run, line)
-        given = request.data
-        if not isinstance(given, dict):
-            raise ValidationError({"detail": "The body is a JSON object."})
-        parsed = Remark(data=given)
-        if stray := sorted(str(name)[:60] for name in given if name not in parsed.fields):
-            raise ValidationError({stray[0]: f"no such field; possible: {', '.join(parsed.fields)}"})
-        parsed.is_valid(raise_exception=True)
-        changed = reconciliation.annotate(held, dict(parsed.validated_data), actor=request.user.get_username())
+        given = given_in(Remark, request)
+        changed = reconciliation.annotate(held, given, actor=request.user.get_username())
         return Response(_line(changed))
 
 

@@ -21,6 +21,7 @@ from ingest.source_status import Status
 from ingest.sources import all_sources
 from web import connecting
 from web.api import cursors
+from web.api.given import given_in
 from web.api.inline import inline_serializer
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import Administers
@@ -69,7 +70,7 @@ class SourcesView(Resource):
     def post(self, request: Request) -> Response:
         """Saved after it has answered once with this key, or unseen with `untried`. The key is never shown again."""
         cursors.known_only(request, ())
-        said = _checked(NewSource, request)
+        said = given_in(NewSource, request)
         settings = Settings(
             said["name"], said["kind"], account=said["account"], base_url=said["base_url"],
             options={name: value for name, value in said["options"].items() if value},
@@ -109,7 +110,7 @@ class SourceView(Resource):
     def patch(self, request: Request, name: str) -> Response:
         """Enable or disable it, replace its key, change how often it is pulled."""
         cursors.known_only(request, ())
-        said, item = _checked(ChangedSource, request), _connection(name)
+        said, item = given_in(ChangedSource, request), _connection(name)
         try:
             if "key" in said:
                 connections.replace_secret(item, said["key"], by=_user(request))
@@ -163,19 +164,6 @@ def _connection(name: str) -> Connection:
 def _status(name: str) -> Status:
     _connection(name)
     return health_selectors.statuses(timezone.now(), name)[0]
-
-
-def _checked(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    """The body by its fields; what would be ignored is refused."""
-    given = request.data
-    if not isinstance(given, dict):
-        raise ValidationError({"detail": "The body is a JSON object."})
-    parsed = serializer(data=given)
-    if stray := sorted(str(name)[:60] for name in given if name not in parsed.fields):
-        raise ValidationError({stray[0]: f"no such field; possible: {', '.join(parsed.fields)}"})
-    parsed.is_valid(raise_exception=True)
-    found: dict[str, Any] = parsed.validated_data
-    return found
 
 
 def described(status: Status) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from allocation.models import Grant, Statement
 from allocation.scope import roles_of
 from finops.approvals import SelfApproval
 from web.api import cursors
+from web.api.given import given_in
 from web.api.inline import inline_serializer
 from web.api.invoices import MONTH, month_of, number
 from web.api.page_docs import LIMIT_AND_CURSOR
@@ -148,15 +149,9 @@ class AnswerView(Resource):
         allowed = roles_of(request.user) & self.roles if self.roles else statement_views.may_answer(request.user, held)
         if not allowed:
             raise PermissionDenied("This needs the role finance." if self.roles else _WHO)
-        given = request.data
-        if not isinstance(given, dict):
-            raise ValidationError({"detail": "The body is a JSON object."})
-        said = self.fields(data=given)
-        if stray := sorted(str(name)[:60] for name in given if name not in said.fields):
-            raise ValidationError({stray[0]: f"no such field; possible: {', '.join(said.fields) or 'none'}"})
-        said.is_valid(raise_exception=True)
+        given = given_in(self.fields, request)
         try:
-            type(self).work(held, by=request.user.get_username(), **said.validated_data)
+            type(self).work(held, by=request.user.get_username(), **given)
         except SelfApproval as own:
             raise PermissionDenied(f"{own}.") from None
         except StatementError as wrong:

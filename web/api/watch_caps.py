@@ -17,7 +17,8 @@ from forecasting.models import QueryCap
 from forecasting.watch_alerts import AlertProblem
 from web import watch_rows
 from web.api import cursors, watch_docs
-from web.api.alerts import given_in, number_of
+from web.api.alerts import number_of
+from web.api.given import given_in
 from web.api.inline import inline_serializer
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import CapsQueries

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from web import webhooks
 from web.api import cursors
+from web.api.given import given_in
 from web.api.inline import inline_serializer
 from web.api.invoices import number as before_of
 from web.api.page_docs import LIMIT_AND_CURSOR
@@ -97,15 +98,9 @@ class WebhooksView(Resource):
         a 2xx is sent again, after pauses of a minute to six hours, eight times in all: know an `id` that you have had.
         """
         cursors.known_only(request, ())
-        given = request.data
-        if not isinstance(given, dict):
-            raise ValidationError({"detail": "The body is a JSON object."})
-        said = NewWebhook(data=given)
-        if stray := sorted(str(name)[:60] for name in given if name not in said.fields):
-            raise ValidationError({stray[0]: f"no such field; possible: {', '.join(said.fields)}"})
-        said.is_valid(raise_exception=True)
+        given = given_in(NewWebhook, request)
         try:
-            made = webhooks.create(**said.validated_data, by=request.user)
+            made = webhooks.create(**given, by=request.user)
         except webhooks.WebhookError as wrong:
             raise ValidationError({"detail": str(wrong)}) from None
         return Response(_described(made), status=201)

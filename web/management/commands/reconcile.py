@@ -9,6 +9,7 @@ from allocation import reconciliation, reconciliation_selectors
 from allocation.calc.reconcile import Tolerance
 from allocation.models import Reconciliation
 from allocation.reconciliation_evidence import MissingRate
+from finops.numbers import written
 from finops.periods import PeriodError
 from web.management.base import Failed, LedgerCommand, WrongUse, as_option
 
@@ -80,7 +81,7 @@ def _shown(amount: str | Decimal, *, sign: bool = False) -> str:
 
 def _amount(text: str) -> Decimal:
     try:
-        amount = Decimal(text)
+        amount = written(text)
     except InvalidOperation:
         raise ValueError(text) from None
     if not amount.is_finite() or amount < 0:
