@@ -5,6 +5,10 @@ commit of a transaction that took one or wrote, until it is told to go on; an ac
 other is left waiting. ``explore`` runs a scenario once per order: a walk through the tree of choices, with nothing left to
 chance. Orders in which an actor is interrupted more often than ``interruptions`` are left out: nearly all that can go wrong
 between two does so with one or two, and all orders of 50 points with 40 are more than 10 to the 25th.
+
+Without ``waits`` who stands before an advisory lock that the other holds goes on only once it is free, as model checkers take a
+lock: to be told to wait for it and to be told so after the other's commit lead to the same, as under READ COMMITTED the next
+statement sees what was committed either way.
 """
 
 import re
@@ -24,12 +28,14 @@ _SECONDS = 60.0  # who neither arrives at a point nor waits for a lock for so lo
 _POLL, _STEADY = 0.005, 3  # how often it is looked, and how many looks in a row a session waits that waits
 _LOCKS = re.compile(r"pg_(try_)?advisory_(xact_)?lock|\bFOR (NO KEY )?UPDATE\b|\bLOCK TABLE\b", re.IGNORECASE)
 _WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CREATE|ALTER|DROP)\b", re.IGNORECASE)
+_WAITS_FOR = re.compile(r"pg_advisory_xact_lock", re.IGNORECASE)
 _WAITING = (
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
     "AND backend_type = 'client backend'"
 )
 Works = dict[str, Callable[[], Any]]
 Wanted = Callable[[str, Any], bool]
+Lock = tuple[str, ...]
 
 
 class Actor(threading.Thread):
@@ -40,6 +46,8 @@ class Actor(threading.Thread):
         self.work = work
         self.error: BaseException | None = None
         self.points: list[str] = []
+        self.wants: Lock | None = None  # the advisory lock before which it stands
+        self.holds: dict[int, set[Lock]] = {}  # by connection, until it commits or rolls back
         self.arrived, self.told, self.done = threading.Event(), threading.Event(), threading.Event()
         self._one = threading.Lock()
 
@@ -55,10 +63,11 @@ class Actor(threading.Thread):
             self.done.set()
             self.arrived.set()
 
-    def point(self, name: str) -> None:
+    def point(self, name: str, wants: "Lock | None" = None) -> None:
         """Stop here until told to go on."""
         with self._one:
             self.points.append(name)
+            self.wants = wants
             self.told.clear()
             self.arrived.set()
             self.told.wait()
@@ -74,18 +83,32 @@ def every_lock(_sql: str, _params: Any) -> bool:
     return True
 
 
-def _pause(name: str) -> None:
+def _actor() -> Actor | None:
     me: Any = threading.current_thread()
     actor = getattr(me, "actor", me)
-    if isinstance(actor, Actor):
-        actor.point(name)
+    return actor if isinstance(actor, Actor) else None
+
+
+def _pause(name: str, wants: Lock | None = None) -> None:
+    if actor := _actor():
+        actor.point(name, wants)
+
+
+def _advisory(sql: str, params: Any) -> Lock | None:
+    """The advisory lock that a statement waits for until its transaction ends."""
+    return tuple(map(str, params)) if params and _WAITS_FOR.search(sql) else None
+
+
+def _release(db: Any) -> None:
+    if actor := _actor():
+        actor.holds.pop(id(db), None)
 
 
 def _before(db: Any, sql: str, params: Any, wanted: Wanted) -> None:
     """Stop before a lock, and before a write that commits at once; note what makes the commit of a transaction a point."""
     if _LOCKS.search(sql):
         if wanted(sql, params):
-            _pause(sql)
+            _pause(sql, _advisory(sql, params))
             db.at_a_point = True
     elif wanted is every_lock and _WRITES.match(sql):
         if db.in_atomic_block:
@@ -105,17 +128,24 @@ def _points(monkeypatch: pytest.MonkeyPatch, wanted: Wanted) -> Iterator[None]:
 
     def pausing_execute(self: Any, sql: Any, params: Any = None) -> Any:
         _before(self.db, str(sql), params, wanted)
-        return execute(self, sql, params)
+        done = execute(self, sql, params)
+        if (lock := _advisory(str(sql), params)) and (actor := _actor()):
+            actor.holds.setdefault(id(self.db), set()).add(lock)
+        return done
 
     def pausing_commit(self: Any) -> Any:
         if getattr(self, "at_a_point", False):
             _pause("commit")
         self.at_a_point = False
-        return commit(self)
+        done = commit(self)
+        _release(self)
+        return done
 
     def forgetting(self: Any) -> Any:
         self.at_a_point = False
-        return roll_back(self)
+        done = roll_back(self)
+        _release(self)
+        return done
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", starting)
@@ -147,7 +177,15 @@ class Order:
     points: dict[str, list[str]] = field(default_factory=dict)
 
 
-def run(monkeypatch: pytest.MonkeyPatch, works: Works, plan: Sequence[int], wanted: Wanted = every_lock) -> Order:
+def _free(actor: Actor, actors: Sequence[Actor]) -> bool:
+    """Whether nobody else holds the advisory lock before which it stands."""
+    others = [lock for other in actors if other is not actor for held in other.holds.values() for lock in held]
+    return actor.wants is None or actor.wants not in others
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, works: Works, plan: Sequence[int], wanted: Wanted = every_lock, *, waits: bool = True
+) -> Order:  # fmt: skip
     """Run one order: at the n-th choice the actor ``plan[n]`` of those that can go on; beyond the plan the first.
 
     Raises what an actor raised.
@@ -161,6 +199,8 @@ def run(monkeypatch: pytest.MonkeyPatch, works: Works, plan: Sequence[int], want
         _settle(actors)
         while not all(actor.done.is_set() for actor in actors):
             ready = [actor for actor in actors if actor.arrived.is_set() and not actor.done.is_set()]
+            if not waits:
+                ready = [actor for actor in ready if _free(actor, actors)] or ready
             ready.sort(key=lambda actor: actor is not last)  # the first choice is to go on with the same
             at = len(order.made)
             choice = min(plan[at] if at < len(plan) else 0, len(ready) - 1)
@@ -184,12 +224,14 @@ def explore(
     check: Callable[[], None],
     interruptions: int,
     wanted: Wanted = every_lock,
+    *,
+    waits: bool = True,
 ) -> list[Order]:
     """Run every order of a scenario and check each; returns them. ``scenario`` makes a fresh state."""
     plan: list[int] | None = []
     orders = []
     while plan is not None:
-        order = run(monkeypatch, scenario(), plan, wanted)
+        order = run(monkeypatch, scenario(), plan, wanted, waits=waits)
         check()
         orders.append(order)
         plan = _next(order.made, order.possible, interruptions)

@@ -1,8 +1,8 @@
 """A close and late usage at the same time: each call ends once, in the closed month or in a correction (5 c).
 
 By default both stop where the refresher's lock is taken or let go, and one is interrupted once. At length:
-FINOPS_TEST_INTERRUPTIONS=2 tries all orders of these points, and of every other lock and commit too those with as many
-interruptions; FINOPS_TEST_RANDOM_RUNS=200 lets them meet by chance so many times.
+FINOPS_TEST_INTERRUPTIONS=2 tries all orders of these points (who stands before the lock goes on when it is free), and of every
+other lock and commit too those with as many interruptions; FINOPS_TEST_RANDOM_RUNS=200 lets them meet by chance so many times.
 """
 
 import logging
@@ -84,17 +84,19 @@ def refreshers_lock(_sql: str, params: Any) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "interruptions"),
-    [(refreshers_lock, ANY_NUMBER), (every_lock, AT_LENGTH)] if AT_LENGTH else [(refreshers_lock, 1)],
+    ("wanted", "interruptions", "waits"),
+    [(refreshers_lock, ANY_NUMBER, False), (every_lock, AT_LENGTH, True)]
+    if AT_LENGTH
+    else [(refreshers_lock, 1, True)],
 )
 def test_in_every_order_of_locks_and_commits_each_call_ends_once(
-    wanted: Wanted, interruptions: int, september: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wanted: Wanted, interruptions: int, waits: bool, september: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def scenario() -> dict[str, Any]:
         september.put_back()
         return {"late usage": lambda: calls(tmp_path, "2026-09-15"), "close": soft_close}
 
-    orders = explore(monkeypatch, scenario, lambda: each_call_ended_once(4), interruptions, wanted)
+    orders = explore(monkeypatch, scenario, lambda: each_call_ended_once(4), interruptions, wanted, waits=waits)
     ours, theirs = (max(len(order.points[name]) for order in orders) for name in ("late usage", "close"))
     told = "%s orders of %s and %s points; if nobody ever waited there were %.1e"
     logger.info(told, len(orders), ours, theirs, math.comb(ours + theirs, theirs))
