@@ -1,6 +1,6 @@
 """Reads of allocation: cost by any dimensions, distributions, freshness. Reads the derived tables, never events."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -205,6 +205,12 @@ def freshness() -> Freshness:
 def cost_centre_names() -> dict[str, str]:
     """Code -> name."""
     return dict(CostCentre.objects.values_list("code", "name"))
+
+
+def cost_centre_owners(codes: Iterable[str]) -> dict[str, str]:
+    """Code -> the user who answers for it; without those for which nobody is named."""
+    rows = CostCentre.objects.filter(code__in=list(codes)).exclude(owner=None)
+    return dict(rows.values_list("code", "owner__username"))
 
 
 def current_classifier() -> Classifier:

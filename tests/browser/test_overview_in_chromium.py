@@ -116,6 +116,20 @@ def test_a_filter_is_a_link_that_keeps_its_menu_and_the_way_back(browser: Browse
     page.context.close()
 
 
+def test_the_month_that_is_chosen_goes_along_in_the_menu(browser: Browser, site: str) -> None:
+    page, _ = open_overview(browser, site, "finance")
+    roi, month = page.locator(".side nav a[href^='/roi/']"), page.locator(".menu.month")
+    expect(roi).to_have_attribute("href", "/roi/")
+    for place, search in ((1, "?month="), (0, "")):
+        month.locator("summary").click()
+        chosen = month.locator("li a").nth(place)
+        name, address = chosen.inner_text(), chosen.get_attribute("href")
+        chosen.click()
+        expect(month.locator("h1")).to_have_text(name)
+        expect(roi).to_have_attribute("href", f"/roi/{address if search else ''}")
+    page.context.close()
+
+
 def test_a_chart_has_its_table_one_click_away(browser: Browser, site: str, tmp_path: Path) -> None:
     page, _ = open_overview(browser, site, "finance")
 

@@ -7,7 +7,7 @@ import pytest
 
 from allocation import rule_changes, rulebook
 from allocation.derived import refresh
-from finops.models import Approval
+from finops.models import Approval, User
 from ingest.services import Import, ingest_file
 from tests.records import payload, write_lines
 from tests.web.money_pages import BLIND, READERS, client_of, page, row, text
@@ -113,9 +113,13 @@ def test_children_sum_to_their_parents_in_the_tree(usage: None) -> None:
         {"code": "CC-100", "parent": "CC", "legal_entity": "ACME"},
         {"code": "CC-200", "parent": "CC"},
     ]
-    rule_changes.load_document("cost_centres", tree, actor="test")
+    User.objects.create_user("ann.archer")
+    rule_changes.load_document(
+        "cost_centres", [*tree, {"code": "CC-300", "parent": "CC", "owner": "ann.archer"}], actor="test"
+    )
     markup = page(client_of("auditor"), PATH)
     assert row(markup, 'title="CC All"') == "CC All \u2013 \u2013 \u2013 $1.00"
+    assert "CC-300 ann.archer" in row(markup, 'title="CC-300 "')
     assert row(markup, 'title="CC-100 "') == "CC-100 ACME \u2013 $1.00 $1.00"
 
 

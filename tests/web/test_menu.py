@@ -11,7 +11,7 @@ from tests.web.money_pages import client_of
 
 pytestmark = pytest.mark.django_db
 CHOOSE = (
-    "/explore/", "/tiers/", "/budgets/", "/roi/", "/allocation/", "/reconciliation/", "/commitments/", "/kpis/",
+    "/overview/", "/explore/", "/tiers/", "/budgets/", "/roi/", "/allocation/", "/reconciliation/", "/commitments/", "/kpis/",
 )  # fmt: skip
 
 

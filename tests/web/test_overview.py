@@ -246,6 +246,17 @@ def test_the_api_link_is_the_same_question(centres: list[CostCentre]) -> None:
     assert sum(Decimal(row["ListCost"]) for row in answer["results"]) == Decimal(900)
 
 
+def test_who_answers_for_a_cost_centre_stands_beside_it_for_whoever_sees_the_cost_centre(
+    centres: list[CostCentre],
+) -> None:
+    centres[0].owner = User.objects.create_user("ann.archer")
+    centres[1].owner = User.objects.create_user("bo.berg")
+    CostCentre.objects.bulk_update(centres, ["owner"])
+    every, own = shown(client_of("finance")), shown(client_of("viewer", centres[0]))
+    assert ("ann.archer answers for it" in every, "bo.berg answers for it" in every) == (True, True)
+    assert ("ann.archer answers for it" in own, "bo.berg" in own) == (True, False)
+
+
 def test_a_view_is_its_address_and_defaults_are_not_written() -> None:
     search = "?month=2026-10&cost_centre=CC-A&tier=simple&currency=EUR&cost=ListCost&compare=none&movers=provider"
 

@@ -128,6 +128,13 @@ def test_a_budget_that_every_future_exceeds_is_more_than_99_per_cent_likely_and_
     assert "P(over) >99 %" in cards(client_of("finance"))["Budget"]["note"]
 
 
+def test_a_budget_that_is_passed_is_called_so_and_no_probability_is_told() -> None:
+    budgeted(("", "100"))
+    forecast(None, "10", spread="1", actual="120")
+    note = cards(client_of("finance"))["Budget"]["note"]
+    assert ("$20.00 over already" in note, "P(over)" in note) == (True, False), "120 of 100"
+
+
 def test_a_month_that_is_over_is_held_against_the_forecast_kept_before_it_and_the_budget() -> None:
     """August cost 60; at July's close 50 was forecast, 80 % 45 to 55: 20 % more came, outside. The budget was 70."""
     budgeted(("", "70"), month="2026-08")
@@ -180,6 +187,10 @@ def test_billed_and_unexplained_are_those_of_the_reconciliation() -> None:
     assert found["Unexplained"]["figure"] == f"{MINUS}$1.25"
     assert "60.0 % of differences explained \u00b7 20 Sep" in found["Unexplained"]["note"]
     assert found["Unexplained"]["rows"] == "/reconciliation/lines/?month=2026-09&cause=unexplained&currency=USD"
+    filtered = cards(client, "?tier=simple")
+    for name in ("Billed billed", "Unexplained"):
+        assert filtered[name]["note"].endswith(" \u00b7 not filtered")
+        assert filtered[name]["figure"] == found[name]["figure"]
 
 
 def test_a_closed_month_without_a_kept_forecast_says_so() -> None:

@@ -18,6 +18,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import mark_safe
 from flask import Flask
 
+from allocation import selectors
 from allocation.scope import scope_of
 from web import styles
 from web.dashboards import blocks, overview
@@ -37,6 +38,8 @@ class Shell(Dash):
         renderer = parts["renderer"].replace("<script ", f'<script nonce="{request.csp_nonce}" ', 1)
         trusted = {name: mark_safe(parts[name]) for name in ("css", "config", "scripts")}  # noqa: S308  Dash's own tags
         page = {**trusted, "renderer": mark_safe(renderer)}  # noqa: S308
+        if request.GET.get("month"):
+            page["months"] = selectors.months(scope_of(request.user))  # for the menu beside it
         return render_to_string("web/dashboard.html", page, request=request)
 
 

@@ -89,8 +89,10 @@ def _budget(facts: Facts) -> Component:
     close = facts.money.close if facts.day is not None else None
     note: list[Any] = []
     if close is not None:
-        chance = _probability(close.over(budget))
-        note = [_gap(close.point - budget, currency), f" at close · P(over) {chance}"]
+        beyond = facts.effective - budget
+        likely = f"P(over) {_probability(close.over(budget))}"
+        already = f"{formats.money_short(beyond, currency)} over already"
+        note = [_gap(close.point - budget, currency), f" at close · {already if beyond > 0 else likely}"]
     elif facts.day is not None:
         note = [f"{formats.percent(used)} used by day {facts.day}"]
     else:
@@ -124,7 +126,7 @@ def _billed(facts: Facts) -> Component:
         return blocks.card("Billed", formats.NONE, "nobody is owed anything", mark=blocks.chip("billed"), rows=address)
     waits = facts.money.waiting
     open_ = f"{formats.money_short(bills.to_come, currency)} not yet billed" if bills.to_come else "nothing is missing"
-    note = f"{_number(len(bills.numbers), 'invoice')} · {open_}"
+    note = f"{_number(len(bills.numbers), 'invoice')} · {open_}{_unfiltered(facts, 'ServiceProviderName')}"
     whole = bills.invoiced
     exact = (
         f"{_exact(whole or Decimal(0), currency)} invoiced for {formats.month_name(facts.period.start)}, tax included; "
@@ -134,13 +136,21 @@ def _billed(facts: Facts) -> Component:
     return blocks.card("Billed", value, note, exact=exact, mark=blocks.chip("billed"), rows=address)
 
 
+def _unfiltered(facts: Facts, follows: str = "") -> str:
+    """What is said of a figure that no filter narrows (but ``follows``), beside others that the reader's filters do."""
+    chosen = {column for column, values in facts.state.filters.items() if values}
+    if not chosen - {follows}:
+        return ""
+    return " · by provider alone" if follows in chosen else " · not filtered"
+
+
 def _unexplained(facts: Facts) -> Component:
     found, currency = facts.money.explained, facts.currency
     if found is None:
         address = f"/reconciliation/?month={facts.month}"
         first = html.A("not reconciled yet", href=address)
         return blocks.card("Unexplained", formats.NONE, first, kpi="unexplained_share")
-    note = f"{formats.percent(found.share)} of differences explained · {_day(found.made_at.date())}"
+    note = f"{formats.percent(found.share)} of differences explained · {_day(found.made_at.date())}{_unfiltered(facts)}"
     exact = f"{formats.signed_money_exact(found.unexplained, currency)} {currency}, by run {found.number} of the reconciliation"
     address = f"/reconciliation/lines/?month={facts.month}&cause=unexplained&currency={currency}"
     return blocks.card(

@@ -43,6 +43,7 @@ class Facts:
     distribution: pd.DataFrame
     choices: Mapping[str, Sequence[str]]
     names: Mapping[str, str]
+    owners: Mapping[str, str]  # cost centre -> who answers for it
     freshness: Freshness
     money: Money
 
@@ -99,6 +100,7 @@ def read(scope: Scope, state: ViewState, now: datetime, *, with_money: bool = Tr
         distribution=selectors.distribution(scope, CostQuery(period, (), state.filters, currency)),
         choices=choices,
         names={code: name for code, name in frozen.names(period).items() if code in seen},
+        owners=selectors.cost_centre_owners(line.name for line in centres if line.name),
         freshness=freshness,
         money=overview_money.read(scope, state, period, currency) if with_money else Money(),
     )  # fmt: skip

@@ -169,7 +169,9 @@ def _centre(facts: Facts, line: Line, whole: Decimal, daily: Sequence[Decimal]) 
     elif line.members > 1:
         title = [html.B(f"{line.members} others"), html.Small("each of them in the CSV")]
     else:
-        title = [html.B(facts.names.get(line.name) or line.name), html.Small(line.name)]
+        owner = facts.owners.get(line.name)
+        told: list[Any] = [" · ", html.Span(owner, title=f"{owner} answers for it")] if owner else []
+        title = [html.B(facts.names.get(line.name) or line.name), html.Small([line.name, *told])]
     row = [html.Th(title, scope="row"), *_figures(facts, line, whole, daily)]
     return html.Tr(row, className="unallocated" if line.name is None else None)
 

@@ -36,6 +36,7 @@ from web.demo import (
     forecasts,
     invoices,
     outcomes,
+    people,
     predictions,
     scenarios,
     traces,
@@ -175,6 +176,7 @@ def _prepare(window: Window) -> None:
     rulebook.load(read_yaml((FOLDER / "rules.yaml").read_text(encoding="utf-8")), actor=ACTOR)
     mappings = read_yaml((FOLDER / "mappings.yaml").read_text(encoding="utf-8"))
     terms.load(rulebook.MAPPINGS, mappings, parse_mappings, actor=ACTOR, charged=False)
+    people.make()  # some of them answer for cost centres
     tree = read_yaml((FOLDER / "cost_centres.yaml").read_text(encoding="utf-8"))
     cost_centres.load(tree, actor=ACTOR, today=window.until)
     if window.since == window.first:

@@ -14,6 +14,14 @@ document.addEventListener("click", (event) => {
   closeMenus(menu);
 });
 
+/* The month that was chosen stays chosen wherever the menu leads. */
+window.addEventListener("popstate", () => {
+  const month = new URLSearchParams(location.search).get("month");
+  for (const link of document.querySelectorAll(".side a[data-month]")) {
+    link.setAttribute("href", link.pathname + (month ? `?month=${month}` : ""));
+  }
+});
+
 /* What was sent once is not sent twice; a trial of a source may take a while. */
 document.addEventListener("submit", (event) => event.target.setAttribute("aria-busy", "true"));
 window.addEventListener("pageshow", () => {
