@@ -28,7 +28,7 @@ USERS = (
 
 
 def make() -> list[User]:
-    """The demo's users where they are missing, who cannot log in yet."""
+    """The demo's users in their order, made where they are missing; these cannot log in yet."""
     stored = make_password(None)
     return [User.objects.get_or_create(username=name, defaults={"password": stored})[0] for name, _ in USERS]
 
@@ -39,8 +39,9 @@ def renew() -> list[Person]:
     password = secrets.token_urlsafe(9)
     stored = make_password(password)  # hashed once: a demo's users share it anyway
     own = CostCentre.objects.get(code=OWN_COST_CENTRE)
-    for name, role in USERS:
-        user, _ = User.objects.update_or_create(username=name, defaults={"password": stored, "is_active": True})
+    for user, (_, role) in zip(make(), USERS, strict=True):
+        user.password, user.is_active = stored, True
+        user.save(update_fields=["password", "is_active"])
         bound = role in (Grant.Role.VIEWER, Grant.Role.OWNER)
         Grant.objects.get_or_create(user=user, role=role, cost_centre=own if bound else None)
     audit.record(
