@@ -25,7 +25,7 @@ from forecasting.calc.scenario import Paths
 from forecasting.calc.scenario import run as run_paths
 from forecasting.calc.scenario_document import Scenario as Resolved
 from forecasting.calc.scenario_document import parse
-from forecasting.calc.scenario_draws import LEAST_DRAWS, draw, factored
+from forecasting.calc.scenario_draws import check_count, draw, factored
 from forecasting.calc.scenario_origin import Origin, ScenarioError
 from forecasting.calc.scenario_results import content, months_of
 from forecasting.calc.scenario_stored import of_origin, of_scenario, origin_of, plain, scenario_of
@@ -191,8 +191,7 @@ def budgets_of(origin: Origin, months: int) -> list[Decimal | None]:
 def _check(asked: Asked) -> None:
     if not 0 <= asked.seed < _FIGURES:
         raise ScenarioError(f"seed: must be a whole number from 0 to {_FIGURES - 1:,}, not {asked.seed}")
-    if asked.draws & (asked.draws - 1) or not LEAST_DRAWS <= asked.draws <= MOST_DRAWS:
-        raise ScenarioError(f"draws: must be a power of two from {LEAST_DRAWS} to {MOST_DRAWS:,}, not {asked.draws:,}")
+    check_count(asked.draws, MOST_DRAWS)
 
 
 def _check_name(name: str) -> None:

@@ -56,12 +56,17 @@ class Draws(NamedTuple):
 
 def draw(scenario: Scenario, month: date, tiers: Sequence[str], count: int, seed: int) -> Draws:
     """``count`` draws, a power of two. ``month``: first day of month 0, from which dates are counted. Raises ScenarioError."""
-    if count & (count - 1) or not LEAST_DRAWS <= count <= MOST_DRAWS:
-        raise ScenarioError(f"draws: must be a power of two from {LEAST_DRAWS} to {MOST_DRAWS:,}, not {count}")
+    check_count(count)
     points = qmc.Sobol(len(PARAMETERS), scramble=True, rng=seed).random_base2(count.bit_length() - 1)
     points = correlated(points.T, scenario.correlations)
     noise = np.random.default_rng([_NOISE, seed]).standard_normal((count, scenario.months + 1))
     return values(scenario, month, tiers, points, np.ascontiguousarray(noise.T)[:, None, :])
+
+
+def check_count(count: int, most: int = MOST_DRAWS) -> None:
+    """Raise ScenarioError for a number of draws that cannot be."""
+    if count & (count - 1) or not LEAST_DRAWS <= count <= most:
+        raise ScenarioError(f"draws: must be a power of two from {LEAST_DRAWS} to {most:,}, not {count}")
 
 
 def values(scenario: Scenario, month: date, tiers: Sequence[str], points: Array, noise: Array) -> Draws:
