@@ -19,7 +19,7 @@ from forecasting.models import BudgetVersion
 from web.api import cursors
 from web.api.approvals import ApprovalOut, described
 from web.api.currency import currency_of
-from web.api.given import known_fields
+from web.api.given import given_in, known_fields
 from web.api.inline import inline_serializer
 from web.api.page_docs import LIMIT_AND_CURSOR
 from web.api.permissions import ProposesBudgets
@@ -126,10 +126,7 @@ class BudgetsView(Resource):
     def post(self, request: Request) -> Response:
         """Propose a version; it is in force once another person of finance has accepted the approval."""
         cursors.known_only(request, ())
-        body = NewBudget(data=request.data)
-        body.is_valid(raise_exception=True)
-        known_fields(request.data, body.fields)
-        said = body.validated_data
+        said = given_in(NewBudget, request)
         if len(said["lines"]) > LINES_MAX:
             raise ValidationError({"lines": f"at most {LINES_MAX:,}"})
         header = list(dict.fromkeys(name for line in said["lines"] for name in line))
