@@ -137,17 +137,24 @@ def kpi(label: str, code: str = "") -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def in_month(context: dict[str, Any], page: str) -> SafeString | str:
-    """What a link to another page adds, so that the month which the reader chose stays chosen; '' where none is.
+def to_page(context: dict[str, Any], address: str, page: str) -> SafeString:
+    """Where a link of the menu leads: the month which the reader chose stays chosen, on pages that show one.
 
-    Only a month that the page of the link lists among those with cost, and only to a page that shows one.
+    Only a month that the page with the link lists among those with cost. ``data-month``: app.js keeps it in step where a
+    dashboard changes its view without a new page.
     """
+    if page not in _OF_A_MONTH:
+        return format_html('href="{}"', address)
+    return format_html('data-month href="{}{}"', address, _chosen(context))
+
+
+def _chosen(context: dict[str, Any]) -> str:
     month = context["request"].GET.get("month", "") if "request" in context else ""
-    if not month or page not in _OF_A_MONTH:
+    if not month:
         return ""
     listed = context.get("month_links") or context.get("months") or ()
     known = {each[0] if isinstance(each, tuple) else str(each) for each in listed}
-    return format_html("?month={}", month) if month in known else ""
+    return f"?month={month}" if month in known else ""
 
 
 @register.simple_tag(takes_context=True)
