@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from django.db import connection
 
-from allocation import cube_store, day_calls, layer_changes, query_costs, rulebook
+from allocation import cube_store, daily_store, day_calls, layer_changes, query_costs, rulebook
 from allocation.attribution import moves
 from allocation.calc import assign as assigning
-from allocation.calc.daily import COST_DAILY_COLUMNS, cost_daily
-from allocation.models import AllocatedCost, AllocatedDay, Basis, CostDaily
+from allocation.calc import daily
+from allocation.models import AllocatedCost, AllocatedDay, Basis, ClassDaily, CostDaily
 from allocation.posting import OF_CHARGE, SCHEMA, Posting
 from allocation.rulebook import OfDay, Rulebook
 from finops.copying import copy_table, read_table
@@ -45,7 +45,7 @@ def allocate_day(
     day: date, dimensions: Mapping[int, Mapping[str, Any]], *, layered: bool, posting: Posting | None = None
 ) -> None:
     """Assign all charges of a day and rebuild its cost_daily. ``posting``: those of them that are still to be written."""
-    for model in (AllocatedCost, CostDaily, AllocatedDay):
+    for model in (AllocatedCost, CostDaily, ClassDaily, AllocatedDay):
         model.objects.filter(charge_date=day)._raw_delete(using="default")
     book = rulebook.holding_on(day)
     seen, counts = book.on(day, dimensions), _counts(day, layered=layered)
@@ -82,8 +82,9 @@ def move_day(
     with connection.cursor() as cursor:
         cursor.execute(_FORGET, [day, day, sorted(moved)])
     _write_shares(day, book, _of_keys(found, moved))
-    of_them = CostDaily.objects.filter(charge_date=day).exclude(basis__in=Basis.values)
-    of_them.filter(cube_store.borne_by(centres))._raw_delete(using="default")
+    for model in (CostDaily, ClassDaily):
+        of_them = model.objects.filter(charge_date=day).exclude(basis__in=Basis.values)
+        of_them.filter(cube_store.borne_by(centres))._raw_delete(using="default")
     counts = [row for row in _counts(day, layered=layered) if row[0] in touched]
     _write_daily(day, book, found, counts, seen, centres)
     if not day_calls.are_stale(day):
@@ -158,18 +159,12 @@ def _write_daily(
     day: date, book: Rulebook, found: _Parts, counts: Sequence[tuple[Any, ...]], seen: OfDay,
     centres: Collection[int | None] | None = None,
 ) -> None:  # fmt: skip
-    table = cost_daily(found.charge, found.parts, found.shared, counts, seen.assignment, seen.dimensions)
-    ids = pa.array([book.cost_centres.get(code) for code in table["cost_centre"].to_pylist()], pa.int64())
-    if centres is not None:
-        theirs = pc.is_in(ids, pa.array(sorted(centres, key=str), pa.int64()))
-        table, ids = table.filter(theirs), ids.filter(theirs)
-    teams = zip(table["cost_centre"].to_pylist(), table["team"].to_pylist(), strict=True)
-    columns = {
-        "charge_date": pa.repeat(pa.scalar(day), len(table)), "cost_centre_id": ids,
-        "team_id": pa.array([book.teams.get(pair) for pair in teams], pa.int64()),
-        **{name: table[name] for name in COST_DAILY_COLUMNS[2:]},
-    }  # fmt: skip
-    copy_table("cost_daily", list(columns), pa.table(columns))
+    of = daily.classes(found.charge, found.parts, found.shared, seen.dimensions, daily_store.silent(day))
+    daily_store.keep(day, "class_daily", daily.class_daily(of), book, centres)
+    currencies = daily.currencies(found.charge)
+    daily_store.keep(
+        day, "cost_daily", daily.cost_daily(of, counts, seen.assignment, seen.dimensions, currencies), book, centres
+    )
 
 
 def _bearers(charge: pa.Table) -> list[tuple[str, str] | None] | None:

@@ -14,6 +14,7 @@ from allocation import (
     billing,
     bucket_tiers,
     cube_store,
+    daily_store,
     day_calls,
     layer_changes,
     layering,
@@ -62,6 +63,7 @@ def refresh(progress: Callable[[int, int], None] = lambda _done, _all: None) -> 
     """
     layer_changes.mark_stale_days()
     steps.mark_new_days()
+    fill()
     done, failures, changed, known = 0, Failures(), set[date](), KnownKeys()
     for _ in range(_ROUNDS):
         days = failures.without(facts.dirty_days())
@@ -150,6 +152,14 @@ def _deriving() -> Iterator[None]:
                 cursor.execute("SET LOCAL synchronous_commit TO off")
         with terms.held():
             yield
+
+
+def fill() -> None:
+    """After an upgrade: make what pages read of days that were allocated before they read it."""
+    if daily_store.lacking():
+        with _deriving():
+            for day in daily_store.lacking():
+                daily_store.fill(day)
 
 
 def _distribute(known: KnownKeys) -> None:

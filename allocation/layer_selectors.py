@@ -9,7 +9,7 @@ import pandas as pd
 from django.db.models import Max, Min, Sum, Value
 
 from allocation.calc.layers import account_groups
-from allocation.models import Charge, LayerShare, Rating
+from allocation.models import Charge, LayerShare, Rating, UsageDaily
 from allocation.scope import Scope
 from finops.money import MONEY_DTYPE
 from finops.periods import Period
@@ -91,7 +91,8 @@ def several_sources(scope: Scope, period: Period, currency: str) -> list[Several
     rated = Rating.objects.filter(**days, currency=currency, price_class__in=TOKEN_CLASSES).order_by()
     lines = BilledLine.objects.filter(**days, billing_currency=currency, charge_category="Usage")
     lines = lines.exclude(kind_of_cost="notional").order_by()
-    used = {*rated.values_list("usage_key_id", flat=True).distinct(), *lines.values_list("usage_key_id", flat=True)}
+    cube = UsageDaily.objects.filter(**days).order_by()
+    used = {*cube.values_list("usage_key_id", flat=True).distinct(), *lines.values_list("usage_key_id", flat=True)}
     dimensions = key_dimensions(used)
     keys = _of_several_sources(dimensions)
     columns = ("charge_date", "usage_key_id")
@@ -163,15 +164,15 @@ def _stated(days: dict[str, Any]) -> list[Row]:
 
 
 def _shares(days: dict[str, Any]) -> list[Row]:
-    rows = LayerShare.objects.filter(**days).exclude(part=LayerShare.Part.CHARGED).order_by()
-    found = rows.values_list("usage_key_id", "part", "cause", "price_class").annotate(
+    shares = LayerShare.objects.filter(**days).exclude(part=LayerShare.Part.CHARGED).order_by()
+    found = shares.values_list("usage_key_id", "part", "cause", "price_class").annotate(
         **_SPAN, tokens=Sum("quantity"), cost=Sum("list_cost")
     )
-    currencies = _currencies(days)
+    rows = [row for row in found if row[3] not in ("requests", "queries")]
+    currencies = _currencies(days) if rows else {}
     return [
         (key, currencies[key], part, cause, first, last, tokens if name in TOKEN_CLASSES else 0, cost)
-        for key, part, cause, name, first, last, tokens, cost in found
-        if name not in ("requests", "queries")
+        for key, part, cause, name, first, last, tokens, cost in rows
     ]
 
 

@@ -29,7 +29,8 @@ MAX_SKU = 300
 OF_CHARGE = pa.schema([
     ("id", pa.int64()), ("usage_key_id", pa.int64()), ("tier", pa.string()), ("tier_estimated", pa.bool_()),
     ("consumed_unit", pa.string()), ("billing_currency", pa.string()), ("provenance", pa.string()),
-    ("corrects_date", pa.date32()), ("commitment_status", pa.string()),
+    ("corrects_date", pa.date32()), ("commitment_status", pa.string()), ("charge_category", pa.string()),
+    ("price_class", pa.string()), ("original_currency", pa.string()), ("fx_rate", pa.decimal128(30, 12)),
     *((name, pa.decimal128(30, 12)) for name in ("consumed_quantity", *assigning.COSTS)),
 ])  # fmt: skip
 SCHEMA = pa.schema([*OF_CHARGE, ("owner__code", pa.string()), ("owner_team__code", pa.string())])
@@ -118,7 +119,7 @@ def _ids(count: int) -> pa.Array:
     """Ids for new charges, in their order."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT coalesce(array_agg(nextval(s)), '{}') FROM pg_get_serial_sequence('charge', 'id') s, "
+            "SELECT coalesce(array_agg(nextval(s)), '{}') FROM CAST(pg_get_serial_sequence('charge', 'id') AS regclass) s, "
             "generate_series(1, %s)",
             [count],
         )

@@ -13,6 +13,7 @@ from allocation.agreement_checks import closing
 from allocation.calc import charges as charging
 from allocation.calc.cube import CUBE_SCHEMA
 from allocation.close import booked_checks, manifest, statement_checks
+from allocation.daily_checks import COSTS, daily_violations
 from allocation.layer_checks import charge_differences, layer_violations
 from allocation.models import Rating, UsageDaily
 from allocation.orphan_checks import orphan_charges, orphan_shares
@@ -105,30 +106,10 @@ def no_nan() -> Check:
     return check
 
 
-_CALLS = (  # what another layer counts, or who rules takes back, is not counted
-    "WITH cube AS (SELECT charge_date, sum(requests) AS r, sum(queries) AS q FROM usage_daily GROUP BY 1), "
-    "less AS (SELECT charge_date, sum(abs(quantity)) FILTER (WHERE price_class = 'requests') AS r, "
-    "sum(abs(quantity)) FILTER (WHERE price_class = 'queries') AS q FROM layer_share "
-    "WHERE part <> 'charged' GROUP BY 1), "
-    "daily AS (SELECT charge_date, sum(requests) AS r, sum(queries) AS q FROM cost_daily GROUP BY 1) "
-    "SELECT charge_date, 'cost_daily', 'requests and queries' FROM cube LEFT JOIN less USING (charge_date) "
-    "LEFT JOIN daily USING (charge_date) WHERE (coalesce(daily.r, 0), coalesce(daily.q, 0)) "
-    "<> (cube.r - coalesce(less.r, 0), cube.q - coalesce(less.q, 0)) "
-    "AND NOT EXISTS (SELECT 1 FROM ingest_dirtyslice s WHERE s.charge_date = cube.charge_date) "
-    "AND NOT EXISTS (SELECT FROM allocation_billingperiod p WHERE p.state IN ('soft_closed', 'closed') "
-    "AND p.month = date_trunc('month', cube.charge_date)) ORDER BY 1"  # counts of a frozen month stay, the cube goes on
-)
-_WHOLE_TOKENS = (  # half to even, as allocation.calc.daily rounds a share of tokens
-    "CASE WHEN c.consumed_unit <> 'tokens' THEN 0 WHEN abs(a.quantity - trunc(a.quantity)) = 0.5 "
-    "THEN 2 * round(a.quantity / 2) ELSE round(a.quantity) END"
-)
-
-
 def conservation() -> Check:
-    """The parts of each charge sum to it, cost_daily sums to the parts in cost and tokens, and to the cube in calls."""
+    """The parts of each charge sum to it, what pages read to the parts in cost and tokens, and to the cube in calls."""
     check = Check("conservation", 3, checked=_count("charge"))
-    costs = ("list_cost", "contracted_cost", "effective_cost", "billed_cost")
-    differs = " OR ".join(f"sum(a.{name}) IS DISTINCT FROM c.{name}" for name in costs)
+    differs = " OR ".join(f"sum(a.{name}) IS DISTINCT FROM c.{name}" for name in COSTS)
     check.found(
         _rows(
             "SELECT c.charge_date, c.id, c.sku_id FROM charge c LEFT JOIN allocated_cost a ON a.charge_id = c.id "
@@ -136,25 +117,7 @@ def conservation() -> Check:
             f"GROUP BY c.id HAVING {differs} OR sum(a.quantity) IS DISTINCT FROM c.consumed_quantity ORDER BY 1, 2"
         )
     )
-    sums = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in costs)
-    parted = ", ".join(f"coalesce(sum(a.{name}), 0) AS {name}" for name in costs)
-    unequal = " OR ".join(f"coalesce(p.{name}, 0) <> coalesce(d.{name}, 0)" for name in (*costs, "tokens"))
-    sums += ", coalesce(sum(tokens), 0) AS tokens"
-    parted += f", coalesce(sum({_WHOLE_TOKENS}), 0) AS tokens"
-    check.found(
-        _rows(
-            f"WITH p AS (SELECT c.charge_date, c.billing_currency, a.cost_centre_id, {parted} FROM allocated_cost a "
-            "JOIN charge c ON c.id = a.charge_id GROUP BY 1, 2, 3), "
-            f"d AS (SELECT charge_date, billing_currency, cost_centre_id, {sums} FROM cost_daily "
-            "WHERE basis NOT IN ('shared', 'variance') GROUP BY 1, 2, 3) "
-            "SELECT coalesce(p.charge_date, d.charge_date), 'cost_daily', coalesce(p.billing_currency, d.billing_currency) "
-            "FROM p FULL JOIN d ON p.charge_date = d.charge_date AND p.billing_currency = d.billing_currency "
-            f"AND coalesce(p.cost_centre_id, 0) = coalesce(d.cost_centre_id, 0) WHERE ({unequal}) "
-            "AND NOT EXISTS (SELECT 1 FROM ingest_dirtyslice s WHERE s.charge_date = coalesce(p.charge_date, d.charge_date)) "
-            "ORDER BY 1, 3"
-        )
-    )
-    return check.found(_rows(_CALLS)).found(split_violations())
+    return check.found(daily_violations()).found(split_violations())
 
 
 def unpriced_not_zero() -> Check:

@@ -18,12 +18,12 @@ from allocation.value.shares import USAGE, shares
 from finops.periods import Period
 from forecasting.calc.anomaly_causes import Usage, causes, leading
 from forecasting.calc.series import DAY, Key
-from ingest.selectors import key_dimensions
 
 WEEKS = 4  # before it, whose mean is the usual
 _WEEK = timedelta(days=DAY.season)
 _MOVED = (Basis.SHARED, Basis.VARIANCE)  # rows of cost_daily that no charge stands behind
 _SHARED = "shared"
+_KIND = ("cost_centre__code", "feature", "provider", "model", "tier")
 _STEP = Decimal(1).scaleb(-12)
 _WIDE = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _ZERO = Decimal(0)
@@ -86,10 +86,10 @@ def question(level: tuple[str, ...], key: Key, days: Period, currency: str) -> C
 
 
 def _side(query: CostQuery, weights: _Weights) -> _Side:
-    rows = shares(EVERYTHING, query).annotate(weekday=ExtractIsoWeekDay("charge_date")).order_by()
-    group = ("weekday", "charge__usage_key_id", "cost_centre__code", "charge__tier", "charge__price_class", "effect")
-    read = list(rows.values(*group).annotate(tokens=Sum("quantity"), money=Sum("effective_cost")))
-    keys = key_dimensions({row["charge__usage_key_id"] for row in read} - {None})
+    rows = shares(EVERYTHING, query).annotate(weekday=ExtractIsoWeekDay("charge_date"))
+    read = rows.values("weekday", *_KIND, "price_class", "effect").annotate(
+        tokens=Sum("quantity"), money=Sum("effective_cost")
+    )
     counts, moved = _counts(query, weights)
     sums: dict[tuple[Key, str], list[Fraction]] = defaultdict(lambda: [Fraction(0), Fraction(0)])
     fixed: dict[str, Fraction] = defaultdict(Fraction)
@@ -99,7 +99,7 @@ def _side(query: CostQuery, weights: _Weights) -> _Side:
         if row["effect"] != USAGE:
             fixed[row["effect"]] += cost
             continue
-        place = sums[_kind(row, keys[row["charge__usage_key_id"]]), row["charge__price_class"]]
+        place = sums[_kind(row), row["price_class"]]
         place[0] += Fraction(row["tokens"]) * weight
         place[1] += cost
     fixed[_SHARED] += moved
@@ -114,13 +114,12 @@ def _side(query: CostQuery, weights: _Weights) -> _Side:
 def _counts(query: CostQuery, weights: _Weights) -> tuple[dict[Key, tuple[Fraction, Fraction]], Fraction]:
     """Queries and calls by kind of usage, and what was moved between cost centres."""
     rows = selectors.filtered(EVERYTHING, CostDaily.objects.all(), query).filter(billing_currency=query.currency)
-    group = ("weekday", "cost_centre__code", "feature", "provider", "model", "tier", "basis")
-    rows = rows.annotate(weekday=ExtractIsoWeekDay("charge_date")).order_by().values(*group)
+    rows = rows.annotate(weekday=ExtractIsoWeekDay("charge_date")).order_by().values("weekday", *_KIND, "basis")
     found: dict[Key, tuple[Fraction, Fraction]] = {}
     moved = Fraction(0)
     for row in rows.annotate(asked=Sum("queries"), called=Sum("requests"), money=Sum("effective_cost")):
         weight = weights.get(row["weekday"], Fraction(0))
-        key = (row["cost_centre__code"] or "", row["feature"], row["provider"], row["model"], row["tier"])
+        key = _kind(row)
         queries, calls = found.get(key, (Fraction(0), Fraction(0)))
         found[key] = queries + row["asked"] * weight, calls + row["called"] * weight
         if row["basis"] in _MOVED:
@@ -128,9 +127,8 @@ def _counts(query: CostQuery, weights: _Weights) -> tuple[dict[Key, tuple[Fracti
     return found, moved
 
 
-def _kind(row: Mapping[str, Any], of: Mapping[str, Any]) -> Key:
-    model = of["model_served"] or of["model_requested"]
-    return row["cost_centre__code"] or "", of["feature"], of["provider"], model, row["charge__tier"]
+def _kind(row: Mapping[str, Any]) -> Key:
+    return tuple(row[name] or "" for name in _KIND)
 
 
 def _feature(before: _Side, now: _Side, moved: Decimal) -> str:

@@ -5,7 +5,7 @@ import secrets
 from django.core.management import call_command
 from django.db import transaction
 
-from allocation import assumptions, policies
+from allocation import assumptions, derived, policies
 from allocation.models import Grant
 from finops import audit, broker
 from finops.models import User
@@ -21,6 +21,7 @@ def prepare(actor: str) -> str:
         load_builtin(actor=actor)
     policies.load_default(actor=actor)
     assumptions.load_default()
+    derived.fill()
     return first_admin(actor)
 
 

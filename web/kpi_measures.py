@@ -10,10 +10,11 @@ from django.db.models import Q, Sum
 from allocation import selectors
 from allocation.close import accruals
 from allocation.costing import capacity_selectors, commitments_selectors
-from allocation.models import AgentTask, AllocatedCost, BillingPeriod, CostCentre, CostDaily, Reconciliation
+from allocation.models import AgentTask, BillingPeriod, CostCentre, CostDaily, Reconciliation
 from allocation.scope import Scope
 from allocation.selectors import CostQuery
 from allocation.value import roi
+from allocation.value.shares import shares
 from finops.periods import Period
 from finops.tokens import ALL_INPUT_CLASSES, ALL_OUTPUT_CLASSES, TOKEN_CLASSES
 from forecasting.selectors import WHOLE, budgets
@@ -55,9 +56,8 @@ def _only_all(scope: Scope, *names: str) -> dict[str, None]:
 
 def _tokens(scope: Scope, query: CostQuery) -> Found:
     """Of charges of tokens, by their class."""
-    rows = scope.of(AllocatedCost.objects.of_days(query.period)).filter(charge__billing_currency=query.currency)
-    of_tokens = rows.filter(charge__charge_category="Usage", charge__price_class__in=TOKEN_CLASSES)
-    classes = of_tokens.order_by().values_list("charge__price_class").annotate(Sum("quantity"), Sum("effective_cost"))
+    of_tokens = shares(scope, query).filter(charge_category="Usage", price_class__in=TOKEN_CLASSES)
+    classes = of_tokens.values_list("price_class").annotate(Sum("quantity"), Sum("effective_cost"))
     found = {name: (Decimal(quantity or 0), Decimal(cost or 0)) for name, quantity, cost in classes}
 
     def tokens(names: Any) -> Decimal:

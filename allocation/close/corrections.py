@@ -24,7 +24,7 @@ from allocation.models import Charge, Correction, CostCentre
 from finops import audit
 from finops.copying import copy_rows
 
-_ASIDE = ("charge", "allocated_cost", "allocated_day", "cost_daily", "query_cost_daily")
+_ASIDE = ("charge", "allocated_cost", "allocated_day", "cost_daily", "class_daily", "query_cost_daily")
 _LIKE = "INCLUDING DEFAULTS INCLUDING IDENTITY"
 _CHARGE = ", ".join(f"c.{name}" for name in IDENTITY[:-2])
 _SHARES = (

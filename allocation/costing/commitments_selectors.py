@@ -31,6 +31,9 @@ def in_force() -> Commitments:
 
 def uses(scope: Scope, period: Period) -> list[Use]:
     """What each commitment was used for in a period, as far as the scope may see its charges."""
+    book = in_force()
+    if not book.commitments:
+        return []
     rows = scope.of(AllocatedCost.objects.of_days(period))
     of_status: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     covered: dict[str, Decimal] = defaultdict(Decimal)
@@ -44,8 +47,7 @@ def uses(scope: Scope, period: Period) -> list[Use]:
         of_status[code, status] += effective or ZERO
         covered[code] += (contracted or ZERO) if tier and status == USED else ZERO
         billed[code] += paid or ZERO
-    book = in_force()
-    open_usage = _open_usage(rows) if book.commitments else []
+    open_usage = _open_usage(rows)
     return [
         Use(
             one.code, one.kind, one.currency, billed[one.code], of_status[one.code, USED], of_status[one.code, UNUSED],

@@ -1,8 +1,9 @@
 """What allocation keeps: owners and rules, tier policies, the cube and its ratings, charges and who bears them."""
 
 from allocation.models.accruals import Accrual, AccrualRun, TrueUp
-from allocation.models.charges import AllocatedCost, AllocatedDay, Charge, CostDaily, QueryCostDaily
+from allocation.models.charges import AllocatedCost, AllocatedDay, Charge
 from allocation.models.cube import CUBE_COLUMNS, BucketSpread, CubeKey, DayCalls, Rating, UsageDaily, UsageDailyUnit
+from allocation.models.daily import ClassDaily, CostDaily, QueryCostDaily
 from allocation.models.journal import JournalEntry, JournalLine
 from allocation.models.layers import LateMatch, LayerDay, LayerShare
 from allocation.models.outcomes import BenchmarkRun, Benefit, Comparison, Evidence, Outcome, OutcomeHistory
@@ -38,6 +39,7 @@ __all__ = [
     "BillingPeriod",
     "BucketSpread",
     "Charge",
+    "ClassDaily",
     "CloseTask",
     "Comparison",
     "Correction",

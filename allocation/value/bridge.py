@@ -3,64 +3,38 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from django.db.models import Case, IntegerField, Q, Sum, Value, When
-from django.db.models.expressions import RawSQL
+from django.db.models import Q, Sum
 
-from allocation import rulebook, selectors
+from allocation import selectors
 from allocation.calc.bridge import Bridge, bridge
 from allocation.calc.bridge_sides import Cell, Count, Fixed, Line, Side, added
 from allocation.calc.indices import Index, Month, chained_indices
-from allocation.models import Basis, Charge, CostDaily
-from allocation.rulebook import Stretch
+from allocation.models import Basis, CostDaily
 from allocation.scope import Scope
 from allocation.selectors import CostQuery, QueryError
 from allocation.value.shares import USAGE, shares
 from finops.focus import COST_COLUMNS, FIELDS
-from ingest.selectors import key_dimensions
 
 # How the bridge's cells are asked for: FOCUS column -> dimension of a cell.
 DIMENSIONS = {
     "x_CostCentre": "cost_centre", "x_Team": "team", "ServiceProviderName": "provider", "x_Model": "model",
     "x_QueryTier": "tier", "x_Environment": "environment", "x_Feature": "feature",
 }  # fmt: skip
-_OF_DAY = (
-    "cost_centre__code",
-    "team__code",
-    "environment",
-    "feature",
-    "provider",
-    "model",
-    "tier",
-)  # as a cell has them
-_GROUP = (
-    "kind", "stretch", "cost_centre__code", "team__code", "charge__tier", "charge__price_class",
-    "charge__original_currency", "charge__fx_rate", "effect",
-)  # fmt: skip
+_CELL = ("cost_centre__code", "team__code", "environment", "feature", "provider", "model", "tier")  # as a cell has them
+_GROUP = (*_CELL, "service", "price_class", "original_currency", "fx_rate", "effect")
 _COSTS = ("list_cost", "contracted_cost", "effective_cost", "billed_cost")
 _MOVED = (Basis.SHARED, Basis.VARIANCE)  # rows of cost_daily that no charge stands behind
 ZERO = Decimal(0)
 
 
-class _Shown(NamedTuple):
-    """What a bridge tells usage keys apart by, as shown on the days of a stretch."""
-
-    environment: str
-    feature: str
-    provider: str
-    model: str
-    service: str
-
-
 class _Read(NamedTuple):
-    """What the database says of one side. ``kinds``: how usage keys that are alike are shown, stretch by stretch."""
+    """What the database says of one side."""
 
     shares: list[dict[str, Any]]
-    kinds: list[tuple[_Shown, ...]]
     daily: list[dict[str, Any]]
 
 
@@ -78,9 +52,7 @@ def cost_bridge(scope: Scope, before: CostQuery, after: CostQuery, column: str =
         field for name, field in DIMENSIONS.items()
         if sorted(before.filters.get(name, ())) != sorted(after.filters.get(name, ()))
     ]  # fmt: skip
-    either = Q(charge_date__range=_days(before)) | Q(charge_date__range=_days(after))
-    keys = key_dimensions(Charge.objects.filter(either).values("usage_key_id"))
-    one, two = (_side(_read(scope, query, column, keys), column) for query in (before, after))
+    one, two = (_side(_read(scope, query, column), column) for query in (before, after))
     return bridge(one, two, ignoring=differ)
 
 
@@ -100,49 +72,16 @@ def _months(query: CostQuery) -> list[str]:
     return sorted({f"{day:%Y-%m}" for day in query.period.days()})
 
 
-def _days(query: CostQuery) -> tuple[date, date]:
-    return query.period.start, query.period.end - timedelta(days=1)
-
-
-def _read(scope: Scope, query: CostQuery, column: str, keys: Mapping[int, Mapping[str, Any]]) -> _Read:
+def _read(scope: Scope, query: CostQuery, column: str) -> _Read:
     sums = {f"sum_{name}": Sum(name) for name in ("quantity", *_COSTS)}
-    stretches, asked = rulebook.stretches(query.period), shares(scope, query)
-    kinds, kind = _kinds(keys, stretches)
-    found = asked.annotate(kind=kind, stretch=_number(stretches)).order_by().values(*_GROUP).annotate(**sums)
+    found = shares(scope, query).values(*_GROUP).annotate(**sums)
     daily = selectors.filtered(scope, CostDaily.objects.all(), query).filter(billing_currency=query.currency)
     sums = {
         "queries": Sum("queries"), "requests": Sum("requests"), "cost": Sum(FIELDS[column]),
         "estimated": Sum(FIELDS[column], filter=Q(tier_estimated=True)),
     }  # fmt: skip
-    return _Read(
-        list(found),
-        kinds,
-        list(
-            daily.order_by().values(*_OF_DAY, "basis").annotate(**{f"sum_{name}": each for name, each in sums.items()})
-        ),
-    )
-
-
-def _kinds(keys: Mapping[int, Mapping[str, Any]], stretches: list[Stretch]) -> tuple[list[tuple[_Shown, ...]], RawSQL]:
-    """Kinds of usage keys, and of a charge the place of its key's: thousands of keys of one kind are one row, not thousands."""
-    shown = [stretch.shown(keys) for stretch in stretches]
-    places: dict[tuple[_Shown, ...], int] = {}
-    of_key = [0] * max(keys, default=0)
-    for key in keys:
-        of_key[key - 1] = places.setdefault(tuple(_shown(of[key]) for of in shown), len(places))
-    return list(places), RawSQL("(%s::int[])[charge.usage_key_id]", [of_key], output_field=IntegerField())
-
-
-def _shown(found: Mapping[str, Any]) -> _Shown:
-    service = "/".join((found["mode"], found["service_tier_served"] or found["service_tier_requested"]))
-    model = found["model_served"] or found["model_requested"]
-    return _Shown(found["environment"], found["feature"], found["provider"], model, service)
-
-
-def _number(stretches: list[Stretch]) -> Case:
-    """In which of the stretches a share's day lies."""
-    of = [When(charge_date__lt=stretch.period.end, then=Value(n)) for n, stretch in enumerate(stretches)]
-    return Case(*of, default=Value(0))
+    counted = daily.order_by().values(*_CELL, "basis").annotate(**{f"sum_{name}": each for name, each in sums.items()})
+    return _Read(list(found), list(counted))
 
 
 def _side(read: _Read, column: str) -> Side:
@@ -150,15 +89,13 @@ def _side(read: _Read, column: str) -> Side:
     counts: list[Count] = []
     fixed: list[Fixed] = []
     for row in read.shares:
-        key = read.kinds[row["kind"]][row["stretch"]]
-        owner = row["cost_centre__code"], row["team__code"]
-        cell = Cell(*owner, key.environment, key.feature, key.provider, key.model, row["charge__tier"])
+        cell = Cell(*(row[name] for name in _CELL))
         if row["effect"] == USAGE:
-            lines.append(_line(cell, key.service, row, column))
+            lines.append(_line(cell, row, column))
         else:
             fixed.append(Fixed(cell, row["effect"], row[f"sum_{FIELDS[column]}"] or ZERO))
     for row in read.daily:
-        cell = Cell(*(row[name] for name in _OF_DAY))
+        cell = Cell(*(row[name] for name in _CELL))
         if row["sum_queries"] or row["sum_requests"]:
             counts.append(Count(cell, row["sum_queries"], row["sum_requests"]))
         if row["basis"] in _MOVED:
@@ -168,14 +105,14 @@ def _side(read: _Read, column: str) -> Side:
     return Side(lines, counts, fixed, *tiers)
 
 
-def _line(cell: Cell, service: str, row: Mapping[str, Any], column: str) -> Line:
+def _line(cell: Cell, row: Mapping[str, Any], column: str) -> Line:
     """Usage with its cost at list, contracted and as asked for; NULL (unpriced, or not of this column) is no cost."""
     listed, contracted, cost = (row[f"sum_{name}"] or ZERO for name in ("list_cost", "contracted_cost", FIELDS[column]))
     if column == "ListCost":
         contracted = listed
-    rate = Fraction(row["charge__fx_rate"] or 1)
-    currency = row["charge__original_currency"]
+    rate = Fraction(row["fx_rate"] or 1)
+    currency = row["original_currency"]
     return Line(
-        cell, service, row["charge__price_class"], row["sum_quantity"], Fraction(listed) / rate, listed, contracted, cost,
+        cell, row["service"], row["price_class"], row["sum_quantity"], Fraction(listed) / rate, listed, contracted, cost,
         currency,
     )  # fmt: skip

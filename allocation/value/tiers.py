@@ -9,19 +9,19 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import pandas as pd
-from django.db.models import F, Max, Q, QuerySet, Sum
-from django.db.models.functions import TruncMonth
+from django.db.models import F, Q, QuerySet, Sum, Value
+from django.db.models.functions import Coalesce, NullIf, TruncMonth
 
 from allocation import selectors
 from allocation.calc.distribution import Distribution, of_bins
 from allocation.calc.tier_estimates import Bounds
 from allocation.calc.tier_levels import Count, Usage
 from allocation.calc.tier_table import Point, Table, lines, tier_table
-from allocation.models import CostDaily, Rating, UsageDaily
+from allocation.models import ClassDaily, CostDaily
 from allocation.scope import Scope
 from allocation.selectors import CostQuery, QueryError
 from allocation.value import tier_estimates, tiers_returns
-from allocation.value.shares import DIRECT, USAGE, shares
+from allocation.value.shares import DIRECT, of_usage
 from allocation.value.tiers_returns import Return
 from finops.focus import COST_COLUMNS, FIELDS, TIERS
 from finops.money import total
@@ -118,8 +118,10 @@ def distributions(scope: Scope, query: CostQuery) -> Distributions:
     ordered = sorted(cells, key=lambda tier: (TIERS.index(tier) if tier in TIERS else len(TIERS), tier))
     whole = of_bins([cell for of in cells.values() for cell in of])
     ignored = tuple(name for name in NOT_DISTRIBUTED if query.filters.get(name))
-    ratings = Rating.objects.filter(charge_date__gte=query.period.start, charge_date__lt=query.period.end).order_by()
-    currencies = tuple(sorted(ratings.values_list("currency", flat=True).distinct()))
+    days = {"charge_date__gte": query.period.start, "charge_date__lt": query.period.end}
+    priced = ClassDaily.objects.filter(**days, basis=DIRECT).exclude(tier="").order_by()
+    listed = Coalesce(NullIf("original_currency", Value("")), "billing_currency")
+    currencies = tuple(sorted(priced.values_list(listed, flat=True).distinct()))
     usage = selectors.filtered(scope, CostDaily.objects.filter(tier_estimated=True, basis="direct"), query).order_by()
     guessed = usage.filter(billing_currency=query.currency).aggregate(n=Sum("queries"))["n"] or 0
     by_tier = {tier: of_bins(cells[tier]) for tier in ordered}
@@ -133,21 +135,15 @@ def _known(column: str) -> None:
 
 def _usage(scope: Scope, query: CostQuery, column: str, name: str) -> list[Usage]:
     """By tier and price class; of output apart what comes from usage keys whose source says nothing of reasoning."""
-    days = UsageDaily.objects.filter(charge_date__gte=query.period.start, charge_date__lt=query.period.end)
-    silent = days.values("usage_key_id").annotate(told=Max("output_reasoning")).filter(told=None).values("usage_key_id")
-    priced = Q(effective_cost__isnull=False)
-    untold = priced & Q(charge__price_class__in=ALL_OUTPUT_CLASSES, charge__usage_key_id__in=silent)
-    rows = shares(scope, query).order_by()
-    # The effect is no condition: how many rows meet it cannot be estimated, and each charge is looked up alone then.
-    names = ("charge__tier", "charge__tier_estimated", "charge__price_class", "effect")
+    names = ("tier", "tier_estimated", "price_class")
+    untold = Q(told=False, price_class__in=ALL_OUTPUT_CLASSES)
     sums = {
-        "n": Sum("quantity", filter=priced), "cost": Sum(F(FIELDS[column])), "untold": Sum("quantity", filter=untold),
+        "n": Sum("priced_quantity"), "cost": Sum(F(FIELDS[column])), "untold": Sum("priced_quantity", filter=untold),
     }  # fmt: skip
-    found = rows.values(*names).annotate(**_prefixed(sums)).values_list(*names, *_prefixed(sums))
+    found = of_usage(scope, query).values(*names).annotate(**_prefixed(sums)).values_list(*names, *_prefixed(sums))
     return [
         Usage(name, tier, guess, kind, quantity or ZERO, cost or ZERO, unsplit or ZERO)
-        for tier, guess, kind, effect, quantity, cost, unsplit in found
-        if effect == USAGE
+        for tier, guess, kind, quantity, cost, unsplit in found
     ]
 
 

@@ -16,6 +16,7 @@ from ingest.services import Import, ingest_file
 from tests.allocation.attribution.test_splits import sound
 from tests.records import payload, write_lines
 from tests.state import dump
+from tests.web.ledger import by_class
 
 pytestmark = pytest.mark.usefixtures("ledger")
 DAY = date(2026, 9, 8)
@@ -29,6 +30,11 @@ SHARES = [
     "d.billed_cost, d.unpriced_estimate, d.requests, d.queries, d.tokens, d.unpriced_tokens, d.bill_priced_tokens "
     "FROM cost_daily d LEFT JOIN allocation_costcentre o ON o.id = d.cost_centre_id "
     "LEFT JOIN allocation_team t ON t.id = d.team_id ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13",
+    "SELECT d.charge_date, o.code, t.code, d.provider, d.model, d.tier, d.tier_estimated, d.environment, d.feature, "
+    "d.provenance, d.billing_currency, d.basis, d.charge_category, d.price_class, d.service, d.told, d.original_currency, "
+    "d.fx_rate, d.quantity, d.priced_quantity, d.list_cost, d.contracted_cost, d.effective_cost, d.billed_cost "
+    "FROM class_daily d LEFT JOIN allocation_costcentre o ON o.id = d.cost_centre_id "
+    "LEFT JOIN allocation_team t ON t.id = d.team_id ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18",
 ]  # fmt: skip
 
 
@@ -93,6 +99,8 @@ def test_any_change_of_rules_leaves_what_allocating_all_of_the_day_leaves(calls:
         AllocatedDay.objects.all().delete()
         allocate_days([DAY])
         assert stored() == moved
+        by_class()
+        assert stored() == moved, "made of the stored shares, as after an upgrade, it is the same"
     sound()
 
 

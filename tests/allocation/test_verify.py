@@ -20,6 +20,7 @@ from ingest.sources import get_source
 from tests.allocation.costing.agreed import agree
 from tests.allocation.stated import KINDS, state, whole_day
 from tests.records import payload, write_lines
+from tests.web.ledger import by_class
 
 pytestmark = pytest.mark.usefixtures("ledger")
 
@@ -99,6 +100,11 @@ def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
         ),
         (
             "conservation",
+            "UPDATE class_daily SET quantity = quantity + 1 WHERE id = (SELECT min(id) FROM class_daily WHERE quantity > 0)",
+            "class_daily",
+        ),
+        (
+            "conservation",
             "UPDATE cost_daily SET tokens = tokens + 1 WHERE id = (SELECT min(id) FROM cost_daily WHERE tokens > 0)",
             "cost_daily",
         ),
@@ -136,6 +142,11 @@ def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
             "no_orphans",
             "UPDATE allocated_cost SET charge_date = charge_date + 1 WHERE id = (SELECT min(id) FROM allocated_cost)",
             "allocated_cost ",
+        ),
+        (
+            "no_orphans",
+            "UPDATE class_daily SET team_id = 999 WHERE id = (SELECT min(id) FROM class_daily)",
+            "class_daily ",
         ),
         (
             "no_orphans",
@@ -244,6 +255,7 @@ def test_a_token_or_request_more_than_provider_usage_states_is_found_though_all_
     refresh()
     assert failing() == {}
     plant(sql)
+    by_class()
     found = failing()
     assert list(found) == ["ruled_tokens"]
     assert example in found["ruled_tokens"][0]
@@ -294,6 +306,7 @@ def test_an_agreement_that_is_charged_above_its_terms_is_found_though_all_that_i
     refresh()
     assert failing() == {}
     plant(sql)
+    by_class()
     found = failing()
     assert list(found) == ["agreements_close"]
     assert example in found["agreements_close"][0]

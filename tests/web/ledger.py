@@ -1,6 +1,7 @@
 """Builds allocated cost row by row for tests of API and exports: charges, their shares and cost_daily agree."""
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -8,7 +9,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from allocation.models import AllocatedCost, BillingPeriod, Charge, CostCentre, CostDaily, Grant, Team
+from allocation import daily_store
+from allocation.models import AllocatedCost, BillingPeriod, Charge, ClassDaily, CostCentre, CostDaily, Grant, Team
 from finops.models import User
 from ingest.models import UsageKey
 from web.models import ApiToken
@@ -62,7 +64,7 @@ class Usage:
 
 
 def load(*rows: Usage) -> None:
-    """Write the rows: one charge with one share each, and cost_daily as their sums."""
+    """Write the rows: one charge with one share each, and cost_daily and class_daily as their sums."""
     keys = {pair: _key(*pair) for pair in {(row.provider, row.model, row.feature, row.environment) for row in rows}}
     owners = {row.owner: centre(row.owner) for row in rows if row.owner}
     teams = {(row.owner, row.team) for row in rows if row.owner and row.team}
@@ -81,6 +83,14 @@ def load(*rows: Usage) -> None:
         ]
     )  # fmt: skip
     _daily(rows, owners, named)
+    by_class({row.day for row in rows})
+
+
+def by_class(days: Collection[date] = ()) -> None:
+    """class_daily of these days (all of them) as their shares are now."""
+    for day in sorted(days or set(AllocatedCost.objects.values_list("charge_date", flat=True))):
+        ClassDaily.objects.filter(charge_date=day).delete()
+        daily_store.fill(day)
 
 
 def freeze(month: date = MONTH, state: str = "soft_closed") -> None:

@@ -18,7 +18,7 @@ from finops.periods import Period
 from ingest.models import UsageKey
 from ingest.services import Import, ingest_file
 from tests.records import payload, write_lines
-from tests.web.ledger import Usage, load
+from tests.web.ledger import Usage, by_class, load
 
 AUGUST, SEPTEMBER = Period.month("2026-08"), Period.month("2026-09")
 
@@ -105,6 +105,7 @@ def test_output_of_sources_that_say_nothing_of_reasoning_is_told() -> None:
             charge_date=date(2026, 9, 1), usage_key_id=key.pk, tier="simple", tier_estimated=False, rate_slot_id=1, events=1,
             requests=10, queries=10, failed=0, output_visible=300, output_reasoning=reasoning,
         )  # fmt: skip
+    by_class()
     found = tiers.report(EVERYTHING, CostQuery(AUGUST), CostQuery(SEPTEMBER)).table.rows[0]
     assert found.chosen.untold == Fraction(100, 400)
 
