@@ -63,7 +63,7 @@ _FOUND: dict[str, Any] = {
     "bins": [{"from": "0.0630957344480", "below": "0.0707945784384", "Queries": "100", "cost": _COST}],
 }  # fmt: skip
 DISTRIBUTED: dict[str, Any] = {
-    "column": "ListCost", "BillingCurrencies": [], "estimated_queries": "0", "not_filtered": [], "notes": [],
+    "column": "ListCost", "BillingCurrencies": ["USD"], "estimated_queries": "0", "not_filtered": [], "notes": [],
     "sentence": "The cost of queries has one mode: no two kinds stand apart.",
     "results": [{"x_QueryTier": None, **_FOUND}, {"x_QueryTier": "complex", **_FOUND}],
 }  # fmt: skip
