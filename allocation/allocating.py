@@ -42,20 +42,30 @@ class _Parts(NamedTuple):
 
 
 def allocate_day(
-    day: date, dimensions: Mapping[int, Mapping[str, Any]], *, layered: bool, posting: Posting | None = None
+    day: date,
+    dimensions: Mapping[int, Mapping[str, Any]],
+    *,
+    layered: bool,
+    posted: tuple[pa.Table, Posting] | None = None,
 ) -> None:
-    """Assign all charges of a day and rebuild its cost_daily. ``posting``: those of them that are still to be written."""
-    for model in (AllocatedCost, CostDaily, ClassDaily, AllocatedDay):
+    """Assign all charges of a day and rebuild what pages read of it.
+
+    ``posted``: of a day whose shares posting.forget took away, the charges that are there and those still to be written.
+    """
+    for model in (CostDaily, ClassDaily, AllocatedDay, *((AllocatedCost,) if posted is None else ())):
         model.objects.filter(charge_date=day)._raw_delete(using="default")
     book = rulebook.holding_on(day)
     seen, counts = book.on(day, dimensions), _counts(day, layered=layered)
-    charges = _read(day, "true")
-    if posting is not None:
+    silent = daily_store.silent(day)  # all that is read, before anything is written behind
+    if posted is None:
+        charges = charges_of(day)
+    else:
+        others, posting = posted
         posting.write()
-        charges = pa.concat_tables([charges, posting.table])
+        charges = pa.concat_tables([others, posting.table])
     found = _shared(charges, seen)
     _write_shares(day, book, found)
-    _write_daily(day, book, found, counts, seen)
+    _write_daily(day, book, found, counts, seen, silent)
     now = borne(book, seen)
     AllocatedDay.objects.create(charge_date=day, rules=book.number, borne=now)
     moves.restore(day)
@@ -86,7 +96,7 @@ def move_day(
         of_them = model.objects.filter(charge_date=day).exclude(basis__in=Basis.values)
         of_them.filter(cube_store.borne_by(centres))._raw_delete(using="default")
     counts = [row for row in _counts(day, layered=layered) if row[0] in touched]
-    _write_daily(day, book, found, counts, seen, centres)
+    _write_daily(day, book, found, counts, seen, daily_store.silent(day), centres)
     if not day_calls.are_stale(day):
         query_costs.move(day, book, seen, centres)
     AllocatedDay.objects.filter(charge_date=day).update(borne=now)
@@ -112,6 +122,11 @@ def _bearing(keys: Collection[int], centres: Collection[int | None]) -> str:
     which = f"c.usage_key_id = ANY('{{{','.join(map(str, sorted(keys)))}}}')"
     which += f" OR c.owner_id = ANY('{{{','.join(map(str, sorted(owned)))}}}')"
     return which + (" OR c.corrects_date IS NOT NULL" if None in centres else "")
+
+
+def charges_of(day: date) -> pa.Table:
+    """posting.SCHEMA of the charges of a day."""
+    return _read(day, "true")
 
 
 def _read(day: date, which: str) -> pa.Table:
@@ -157,9 +172,9 @@ def _counts(day: date, *, layered: bool) -> list[tuple[Any, ...]]:
 
 def _write_daily(
     day: date, book: Rulebook, found: _Parts, counts: Sequence[tuple[Any, ...]], seen: OfDay,
-    centres: Collection[int | None] | None = None,
+    silent: Collection[int], centres: Collection[int | None] | None = None,
 ) -> None:  # fmt: skip
-    of = daily.classes(found.charge, found.parts, found.shared, seen.dimensions, daily_store.silent(day))
+    of = daily.classes(found.charge, found.parts, found.shared, seen.dimensions, silent)
     daily_store.keep(day, "class_daily", daily.class_daily(of), book, centres)
     currencies = daily.currencies(found.charge)
     daily_store.keep(

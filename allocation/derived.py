@@ -122,8 +122,9 @@ def refresh_day(day: date, known: KnownKeys) -> None:
         with corrections.aside(day) as bearing:
             _replace_ratings(day, keys, rated)
             usage = _post(day, keys, rated, charged, lines, dimensions)
-            dimensions |= known.of(_charged_keys(day))
-            allocating.allocate_day(day, dimensions, layered=layered, posting=usage)
+            others = allocating.charges_of(day)
+            dimensions |= known.of(set(others["usage_key_id"].to_pylist()) - {None})
+            allocating.allocate_day(day, dimensions, layered=layered, posted=(others, usage))
         day_calls.mark_stale(day)
         terms.rate_anew(bearing)
 
@@ -190,6 +191,8 @@ def _cube(
     day: date, scanned: Sequence[int] | None, keys: Sequence[int] | None, known: KnownKeys
 ) -> tuple[pa.Table, pa.Table]:
     """Make the cube of the marked keys anew; returns it, with the rest of the day's where all of it is charged anew."""
+    if scanned == [] and keys is None and day_calls.exist(day):
+        return cube_store.stored(day), cube_store.stored_units(day)
     table, units, sources = cube_store.of_facts(day, scanned, known)
     cube_store.replace(day, scanned, table, units)
     bucket_tiers.keep(day, scanned, sources)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 from django.db import connection
+from django.db.models import NOT_PROVIDED
 
 from allocation.calc import assign as assigning
 from allocation.costing.entry_keys import entry_keys
@@ -25,6 +26,15 @@ _AGREEMENT = ("subject", "commitment_id", "commitment_status", "original_currenc
     "fx_source",
 )  # fmt: skip
 MAX_SKU = 300
+
+
+def _left_to_the_database(default: Any, *, null: bool) -> frozenset[str]:
+    """Columns that this default fills where a row does not name them."""
+    fields = Charge._meta.local_fields
+    return frozenset(field.attname for field in fields if field.db_default == default and field.null == null)
+
+
+_EMPTY, _NULL = _left_to_the_database("", null=False), _left_to_the_database(NOT_PROVIDED, null=True)
 # A charge as allocation.allocating reads it: the columns of the table, and the codes of a declared owner ('' or NULL: none).
 OF_CHARGE = pa.schema([
     ("id", pa.int64()), ("usage_key_id", pa.int64()), ("tier", pa.string()), ("tier_estimated", pa.bool_()),
@@ -67,8 +77,16 @@ class Posting(NamedTuple):
     table: pa.Table  # SCHEMA: who allocates them need not read them back
 
     def write(self) -> None:
-        """COPY them into the ledger."""
-        copy_table("charge", list(self.columns), pa.table(self.columns))
+        """COPY them into the ledger; a column that says nothing of any of them is left to its default."""
+        said = {name: values for name, values in self.columns.items() if not _says_nothing(name, values)}
+        copy_table("charge", list(said), pa.table(said))
+
+
+def _says_nothing(name: str, values: Any) -> bool:
+    """Whether a column is what its default is in every row: NULL, or empty where the database has that for it."""
+    if values.null_count == len(values):
+        return name in _NULL
+    return name in _EMPTY and not pc.any(pc.not_equal(values, "")).as_py()
 
 
 def forget(day: date, keys: Sequence[int] | None) -> None:
@@ -107,7 +125,8 @@ def usage_charges(table: pa.Table, prices: dict[int, dict[str, Any]], ruled: Any
         "billing_currency": table["currency"], "provenance": constant("computed"),
         **{name: table[name] for name in ("scope", "cause", *_AGREEMENT)},
     }  # fmt: skip
-    columns |= _owner_columns(table["owner_cost_centre"].to_pylist(), table["owner_team"].to_pylist())
+    if pc.any(pc.not_equal(table["owner_cost_centre"], "")).as_py():
+        columns |= _owner_columns(table["owner_cost_centre"].to_pylist(), table["owner_team"].to_pylist())
     seen = columns | {
         "owner__code": table["owner_cost_centre"], "owner_team__code": table["owner_team"],
         "corrects_date": pa.nulls(count, pa.date32()),

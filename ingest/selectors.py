@@ -91,7 +91,7 @@ class KnownKeys:
 
     def of(self, key_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
         """Usage key id -> its dimensions; ids that are no usage key are left out."""
-        wanted = set(key_ids)
+        wanted = {key for key in key_ids if key > 0}  # marks of a whole day are none
         if missing := wanted - self._known.keys():
             self._known |= key_dimensions(missing)
         return {key: self._known[key] for key in sorted(wanted) if key in self._known}

@@ -39,19 +39,25 @@ def parts(
 
     ``owners``: (cost centre, team) that bears a charge whatever the rules say, ('', '') nobody; None: the rules say.
     """
-    of_key = {key: (assignment[key], targets_of(assignment[key])) for key in set(key_ids)}
-    found: list[tuple[Rule | None, tuple[Target, ...]]] = [of_key[key] for key in key_ids]
+    bears: dict[Any, tuple[Rule | None, tuple[Target, ...]]] = {
+        key: (assignment[key], targets_of(assignment[key])) for key in set(key_ids)
+    }
+    by: list[Any] = list(key_ids)
     for at, owner in enumerate(owners or ()):
         if owner is not None:
-            found[at] = (None, (Target(*owner, Decimal(1)),))
-    sizes = np.array([len(targets) for _, targets in found], dtype=np.int64)
-    row = np.repeat(np.arange(len(found)), sizes)
+            by[at] = owner
+            bears[owner] = (None, (Target(*owner, Decimal(1)),))
+    number = {key: n for n, key in enumerate(bears)}
+    which = np.fromiter((number[key] for key in by), np.int64, len(by))
+    counts = np.array([len(targets) for _, targets in bears.values()], dtype=np.int64)
+    sizes = counts[which]
+    row = np.repeat(np.arange(len(by)), sizes)
     part = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    flat = [(rule.rule if rule else "", target) for rule, targets in found for target in targets]
-    return Parts(
-        row, part, [rule for rule, _ in flat], [t.cost_centre for _, t in flat], [t.team for _, t in flat],
-        [t.weight for _, t in flat],
-    )  # fmt: skip
+    at_target = np.repeat((np.cumsum(counts) - counts)[which], sizes) + part
+    flat = [(rule.rule if rule else "", *target) for rule, targets in bears.values() for target in targets]
+    columns = [np.fromiter(values, dtype=object)[at_target].tolist() for values in zip(*flat, strict=True)]
+    rule, centre, team, weight = columns or ([], [], [], [])
+    return Parts(row, part, rule, centre, team, weight)
 
 
 def targets_of(rule: Rule | None) -> tuple[Target, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -61,13 +62,22 @@ def charges(ratings: pa.Table, dimensions: Mapping[int, Mapping[str, Any]]) -> p
     columns["quantity"] = grouped["quantity_sum"].cast(pa.decimal128(38, 12))
     for name in ("list_cost", "proxy_cost"):
         columns[name] = grouped[f"{name}_sum"].cast(MONEY)
-    names = {key: _model_name(found) for key, found in dimensions.items()}
-    pairs = list(zip(columns["key_id"].to_pylist(), columns["price_class"].to_pylist(), strict=True))
-    scopes = {(key, price_class): scope_of(dimensions[key], price_class) for key, price_class in set(pairs)}
-    columns["scope"] = pa.array([scopes[pair] for pair in pairs], pa.string())
-    columns["sku_id"] = pa.array([f"{names[key]}/{price_class}" for key, price_class in pairs], pa.string())
+    pairs, at = _pairs(columns["key_id"], columns["price_class"])
+    scopes = [scope_of(dimensions[key], price_class) for key, price_class in pairs]
+    columns["scope"] = pa.array(scopes, pa.string()).take(at)
+    skus = [f"{_model_name(dimensions[key])}/{price_class}" for key, price_class in pairs]
+    columns["sku_id"] = pa.array(skus, pa.string()).take(at)
     table = pa.table(columns)
     return table.sort_by([(name, "ascending") for name in (*CHARGE_KEY, "currency")])
+
+
+def _pairs(keys: pa.ChunkedArray, classes: pa.ChunkedArray) -> tuple[list[tuple[int, str]], pa.Array]:
+    """The pairs that occur, and which of them each row has."""
+    one, two = (column.combine_chunks().dictionary_encode() for column in (keys, classes))
+    size = max(len(two.dictionary), 1)
+    both, at = np.unique(one.indices.to_numpy().astype(np.int64) * size + two.indices.to_numpy(), return_inverse=True)
+    of_key, of_class = one.dictionary.to_pylist(), two.dictionary.to_pylist()
+    return [(of_key[pair // size], of_class[pair % size]) for pair in both.tolist()], pa.array(at)
 
 
 def scope_of(found: Mapping[str, Any], price_class: str) -> str:

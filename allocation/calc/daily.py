@@ -103,7 +103,8 @@ def cost_daily(
 
 def currencies(charge: pa.Table) -> dict[int, str]:
     """Usage key -> the currency its charges are in."""
-    return dict(zip(charge["usage_key_id"].to_pylist(), charge["billing_currency"].to_pylist(), strict=True))
+    pairs = charge.group_by(["usage_key_id", "billing_currency"], use_threads=False).aggregate([])
+    return dict(zip(pairs["usage_key_id"].to_pylist(), pairs["billing_currency"].to_pylist(), strict=True))
 
 
 def _summed(table: pa.Table, key: Sequence[str]) -> pa.Table:

@@ -145,9 +145,10 @@ def menus(scope: Scope, state: Explored, month: Period) -> list[Menu]:
     rows = scope.of(AgentTask.objects.filter(charge_date__gte=month.start, charge_date__lt=month.end))
     names, called_by = selectors.cost_centre_names(), {column: name for name, column in FILTERS.items()}
     found = []
-    for column in agents.FILTERS:
+    kinds = rows.order_by().values_list(*(_COLUMNS[column] for column in agents.FILTERS)).distinct()
+    seen = [set(values) for values in zip(*kinds, strict=True)] or [set()] * len(agents.FILTERS)
+    for column, known in zip(agents.FILTERS, seen, strict=True):
         chosen = state.filters.get(column, ())
-        known = rows.order_by().values_list(_COLUMNS[column], flat=True).distinct()
         stated = [UNALLOCATED if value is None and column == "x_CostCentre" else value for value in known]
         values = sorted({value for value in stated if value} | set(chosen))
         if column == "x_QueryTier":
