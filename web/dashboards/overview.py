@@ -41,7 +41,12 @@ def content(scope: Scope, search: str) -> list[Component]:
 def header(facts: Facts) -> Component:
     """Month, its state, what waits to be computed, and the filters."""
     days = "complete" if facts.day is None else f"day {facts.day}"
-    chips = [html.Span(f"{facts.books.capitalize().replace('_', '-')} · {days}", className="state")]
+    chips = [
+        html.Span(
+            f"{facts.books.capitalize().replace('_', '-')} · {days}",
+            className="state good" if facts.books == "closed" else "state",
+        )
+    ]
     if facts.freshness.pending:
         told = "Days whose figures are being recomputed after an import, a new price or a new rule."
         chips.append(html.Span(f"updating: {facts.freshness.pending} slices", className="state updating", title=told))

@@ -63,7 +63,7 @@ def tiers(facts: Facts) -> Component:
         ("Queries", ""),
         ("Cost", ""),
         (blocks.defined(f"{formats.symbol(currency)} / query", "all_in_cost_per_query"), "fold"),
-        *_change_heads(facts),
+        *_change_heads(facts, what="cost "),
     ]
     parts = [html.Thead(blocks.heading(heads)), html.Tbody(rows), html.Tfoot(foot)]
     return html.Table(parts, className="figures")
@@ -170,7 +170,7 @@ def _centre(facts: Facts, line: Line, whole: Decimal, daily: Sequence[Decimal]) 
         title = [html.B(f"{line.members} others"), html.Small("each of them in the CSV")]
     else:
         owner = facts.owners.get(line.name)
-        told: list[Any] = [" · ", html.Span(owner, title=f"{owner} answers for it")] if owner else []
+        told: list[Any] = [" · owner ", html.Span(owner, title=f"{owner} answers for it")] if owner else []
         title = [html.B(facts.names.get(line.name) or line.name), html.Small([line.name, *told])]
     row = [html.Th(title, scope="row"), *_figures(facts, line, whole, daily)]
     return html.Tr(row, className="unallocated" if line.name is None else None)
@@ -203,10 +203,10 @@ def _changes(facts: Facts, line: Line, *, before: bool = False) -> list[Componen
     return [*cells, html.Td(formats.money(line.before, facts.currency), className="fold")] if before else cells
 
 
-def _change_heads(facts: Facts, before: str = "") -> list[tuple[str, str]]:
+def _change_heads(facts: Facts, before: str = "", what: str = "") -> list[tuple[str, str]]:
     if not facts.state.compare:
         return []
-    return [(f"vs {facts.compared.before:%b}", ""), *([(before, "fold")] if before else [])]
+    return [(f"{what}vs {facts.compared.before:%b}", ""), *([(before, "fold")] if before else [])]
 
 
 def _added(parts: Iterable[Sequence[Decimal]]) -> list[Decimal]:

@@ -23,8 +23,9 @@ DAYS = {
     "complete": "complete", "partial": "partly covered", "missing": "missing", "outside": "before its beginning",
     "arrived": "records came", "none": "nothing came",
 }  # fmt: skip
-_OF_A_MONTH = (  # of the pages in the menu
+_OF_A_MONTH = (  # of the pages in the menu and in tabs
     "overview", "explore", "tiers", "budgets", "roi", "allocation", "reconciliation", "data-health", "kpis", "statements",
+    "tiers-agents", "tiers-policy", "anomalies", "price-vendors", "commitments", "capacity",
 )  # fmt: skip
 _UNITS = ((86_400, "day"), (3_600, "h"), (60, "min"))
 
@@ -138,7 +139,7 @@ def kpi(label: str, code: str = "") -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def to_page(context: dict[str, Any], address: str, page: str) -> SafeString:
-    """Where a link of the menu leads: the month which the reader chose stays chosen, on pages that show one.
+    """Where a link of the menu or a tab leads: the month which the reader chose stays chosen, on pages that show one.
 
     Only a month that the page with the link lists among those with cost. ``data-month``: app.js keeps it in step where a
     dashboard changes its view without a new page.
