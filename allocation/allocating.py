@@ -44,25 +44,20 @@ class _Parts(NamedTuple):
 def allocate_day(
     day: date,
     dimensions: Mapping[int, Mapping[str, Any]],
+    charges: pa.Table,
     *,
     layered: bool,
-    posted: tuple[pa.Table, Posting] | None = None,
+    posting: Posting | None = None,
 ) -> None:
-    """Assign all charges of a day and rebuild what pages read of it.
-
-    ``posted``: of a day whose shares posting.forget took away, the charges that are there and those still to be written.
-    """
-    for model in (CostDaily, ClassDaily, AllocatedDay, *((AllocatedCost,) if posted is None else ())):
+    """Assign all charges of a day (``charges_of``, and those of ``posting``, still to be written) and rebuild what pages read."""
+    for model in (AllocatedCost, CostDaily, ClassDaily, AllocatedDay):
         model.objects.filter(charge_date=day)._raw_delete(using="default")
     book = rulebook.holding_on(day)
     seen, counts = book.on(day, dimensions), _counts(day, layered=layered)
     silent = daily_store.silent(day)  # all that is read, before anything is written behind
-    if posted is None:
-        charges = charges_of(day)
-    else:
-        others, posting = posted
+    if posting is not None:
         posting.write()
-        charges = pa.concat_tables([others, posting.table])
+        charges = pa.concat_tables([charges, posting.table])
     found = _shared(charges, seen)
     _write_shares(day, book, found)
     _write_daily(day, book, found, counts, seen, silent)

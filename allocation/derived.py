@@ -124,7 +124,7 @@ def refresh_day(day: date, known: KnownKeys) -> None:
             usage = _post(day, keys, rated, charged, lines, dimensions)
             others = allocating.charges_of(day)
             dimensions |= known.of(set(others["usage_key_id"].to_pylist()) - {None})
-            allocating.allocate_day(day, dimensions, layered=layered, posted=(others, usage))
+            allocating.allocate_day(day, dimensions, others, layered=layered, posting=usage)
         day_calls.mark_stale(day)
         terms.rate_anew(bearing)
 
@@ -191,7 +191,7 @@ def _cube(
     day: date, scanned: Sequence[int] | None, keys: Sequence[int] | None, known: KnownKeys
 ) -> tuple[pa.Table, pa.Table]:
     """Make the cube of the marked keys anew; returns it, with the rest of the day's where all of it is charged anew."""
-    if scanned == [] and keys is None and day_calls.exist(day):
+    if scanned == [] and keys is None and day_calls.exist(day):  # its prices alone changed
         return cube_store.stored(day), cube_store.stored_units(day)
     table, units, sources = cube_store.of_facts(day, scanned, known)
     cube_store.replace(day, scanned, table, units)
@@ -263,7 +263,7 @@ def allocate_days(days: Iterable[date]) -> None:
             layered = LayerDay.objects.filter(charge_date=day).exists()
             if before and allocating.move_day(day, before.borne, dimensions, book, layered=layered):
                 continue
-            allocating.allocate_day(day, dimensions, layered=layered)
+            allocating.allocate_day(day, dimensions, allocating.charges_of(day), layered=layered)
             day_calls.mark_stale(day)
     AllocatedDay.objects.filter(charge_date__in=days).update(rules=book.number)
     _distribute(known)

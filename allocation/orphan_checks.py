@@ -4,6 +4,12 @@ from typing import Any
 
 from django.db import connection
 
+_OF_NOBODY = (
+    "UNION ALL SELECT a.charge_date, '{0}', a.id FROM {0} a "
+    "LEFT JOIN allocation_costcentre o ON o.id = a.cost_centre_id LEFT JOIN allocation_team t ON t.id = a.team_id "
+    "WHERE (a.cost_centre_id IS NOT NULL AND o.id IS NULL) OR (a.team_id IS NOT NULL AND t.id IS NULL) "
+)
+
 
 def orphan_shares() -> list[tuple[Any, ...]]:
     """(charge_date, table, id) of shares whose charge of that day, rule, cost centre or team does not exist, and what is made of
@@ -16,13 +22,8 @@ def orphan_shares() -> list[tuple[Any, ...]]:
         "LEFT JOIN allocation_allocationrule r ON r.id = a.rule_id WHERE c.id IS NULL "
         "OR (a.cost_centre_id IS NOT NULL AND o.id IS NULL) OR (a.team_id IS NOT NULL AND t.id IS NULL) "
         "OR (a.rule_id IS NOT NULL AND r.id IS NULL) "
-        "UNION ALL SELECT a.charge_date, 'cost_daily', a.id FROM cost_daily a "
-        "LEFT JOIN allocation_costcentre o ON o.id = a.cost_centre_id LEFT JOIN allocation_team t ON t.id = a.team_id "
-        "WHERE (a.cost_centre_id IS NOT NULL AND o.id IS NULL) OR (a.team_id IS NOT NULL AND t.id IS NULL) "
-        "UNION ALL SELECT a.charge_date, 'class_daily', a.id FROM class_daily a "
-        "LEFT JOIN allocation_costcentre o ON o.id = a.cost_centre_id LEFT JOIN allocation_team t ON t.id = a.team_id "
-        "WHERE (a.cost_centre_id IS NOT NULL AND o.id IS NULL) OR (a.team_id IS NOT NULL AND t.id IS NULL) "
-        "UNION ALL SELECT a.charge_date, 'query_cost_daily', a.id FROM query_cost_daily a "
+        + "".join(_OF_NOBODY.format(table) for table in ("cost_daily", "class_daily"))
+        + "UNION ALL SELECT a.charge_date, 'query_cost_daily', a.id FROM query_cost_daily a "
         "LEFT JOIN allocation_costcentre o ON o.id = a.cost_centre_id WHERE a.cost_centre_id IS NOT NULL AND o.id IS NULL "
         "ORDER BY 1, 2, 3"
     )

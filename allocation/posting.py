@@ -13,7 +13,7 @@ from django.db.models import NOT_PROVIDED
 from allocation.calc import assign as assigning
 from allocation.costing.entry_keys import entry_keys
 from allocation.costing.work import COSTS, ZERO, Entry, added
-from allocation.models import AllocatedCost, Charge, CostCentre, Team
+from allocation.models import Charge, CostCentre, Team
 from finops.copying import copy_rows, copy_table
 from finops.tokens import TOKEN_CLASSES
 from ingest.selectors import LoadedBook
@@ -90,10 +90,9 @@ def _says_nothing(name: str, values: Any) -> bool:
 
 
 def forget(day: date, keys: Sequence[int] | None) -> None:
-    """Delete what a day is charged (of these usage keys; None: all), corrections apart, and who bears what of the day."""
+    """Delete what a day is charged (of these usage keys; None: all), corrections apart. Its allocation deletes the shares."""
     old = Charge.objects.filter(charge_date=day, correction=None)
     old = old if keys is None else old.filter(usage_key_id__in=keys)
-    AllocatedCost.objects.filter(charge_date=day)._raw_delete(using="default")
     old._raw_delete(using="default")
 
 

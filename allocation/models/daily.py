@@ -6,13 +6,8 @@ from allocation.models.owners import CostCentre, Team
 from finops.domains import MoneyField, QuantityField, RateField
 
 
-class CostDaily(models.Model):
-    """What pages and API read: allocated cost of one day by its dimensions. Unique by all of them.
-
-    Derived from allocated_cost (money), the cube (requests, queries) and the assignment of usage keys; replaced with
-    its day. ``unpriced_*`` carries usage without a price, which is in no cost column, ``bill_priced_tokens`` that of it
-    whose money a bill states, without the usage it is for.
-    """
+class OfDay(models.Model):
+    """Whose cost of one day, of which usage: what cost_daily and class_daily are both by."""
 
     charge_date = models.DateField()
     cost_centre = models.ForeignKey(
@@ -27,6 +22,19 @@ class CostDaily(models.Model):
     feature = models.TextField(blank=True)
     provenance = models.CharField(max_length=20)
     billing_currency = models.CharField(max_length=3)
+
+    class Meta:
+        abstract = True
+
+
+class CostDaily(OfDay):
+    """What pages and API read: allocated cost of one day by its dimensions. Unique by all of them.
+
+    Derived from allocated_cost (money), the cube (requests, queries) and the assignment of usage keys; replaced with
+    its day. ``unpriced_*`` carries usage without a price, which is in no cost column, ``bill_priced_tokens`` that of it
+    whose money a bill states, without the usage it is for.
+    """
+
     basis = models.CharField(
         max_length=12,
         default="direct",
@@ -70,7 +78,7 @@ class CostDaily(models.Model):
         return f"{self.charge_date} {self.cost_centre_id} {self.model} {self.effective_cost}"
 
 
-class ClassDaily(models.Model):
+class ClassDaily(OfDay):
     """What the bridge, the tier table and KPIs of tokens read: allocated cost of one day by what cost_daily has and by class of
     price, by how it was served and by the currency of its price. Unique by all but the sums; corrections of a day together.
 
@@ -78,19 +86,6 @@ class ClassDaily(models.Model):
     charges a day. What is moved between cost centres (splits, rate cards) is no charge and not here.
     """
 
-    charge_date = models.DateField()
-    cost_centre = models.ForeignKey(
-        CostCentre, on_delete=models.PROTECT, null=True, db_constraint=False, db_index=False
-    )
-    team = models.ForeignKey(Team, on_delete=models.PROTECT, null=True, db_constraint=False, db_index=False)
-    provider = models.TextField()
-    model = models.TextField()
-    tier = models.CharField(max_length=10)
-    tier_estimated = models.BooleanField()
-    environment = models.TextField(blank=True)
-    feature = models.TextField(blank=True)
-    provenance = models.CharField(max_length=20)
-    billing_currency = models.CharField(max_length=3)
     basis = models.CharField(max_length=12, help_text="direct, idle, correction or adjustment, as cost_daily has it.")
     charge_category = models.CharField(max_length=20)
     price_class = models.CharField(max_length=30)
