@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection as database
 from django.db import transaction
 from django.db.models import Q
-from django.db.models.functions import Greatest, Now
+from django.db.models.functions import Coalesce, Greatest, Now
 
 from ingest import runs
 from ingest.models import Connection, IngestRun
@@ -48,7 +48,11 @@ def leased(connection: Connection) -> Iterator[Lease]:
     free = Q(lease_until=None) | Q(lease_until__lt=Now())
     with transaction.atomic():
         taken = Connection.objects.filter(free, pk=connection.pk).update(
-            fence=lease.fence, lease_until=Now() + LEASE, last_tried_at=Now()
+            # "At once" is answered by this: who asks again meanwhile, asks for another.
+            fence=lease.fence,
+            lease_until=Now() + LEASE,
+            last_tried_at=Now(),
+            next_due_at=Coalesce("next_due_at", Now()),
         )
         if not taken:
             held = Connection.objects.filter(pk=connection.pk).values_list("lease_until", flat=True)

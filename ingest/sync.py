@@ -8,7 +8,8 @@ from typing import Any
 
 from django.db import DatabaseError
 from django.db import connection as database
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from finops import audit
@@ -237,22 +238,27 @@ def told(errors: Mapping[str, str]) -> str:
 def note(lease: Lease, outcome: Outcome) -> None:
     """The state of the connection after a sync: when it is due again, what went wrong.
 
-    A failure rests a minute, then twice as long each time; no longer than usual while other streams deliver.
+    A failure rests a minute, then twice as long each time; no longer than usual while other streams deliver. Asked for
+    while it ran (with other settings, or by somebody who saw more), it is due at once.
     """
     connection = lease.connection
     errors = told(outcome.errors)[:500]
     rows = Connection.objects.filter(pk=connection.pk, fence=lease.fence)
     if not outcome.errors.keys() - {"names"}:  # names are for the eye: without them all figures are there
         due = Now() if outcome.left else Now() + connection.every
-        rows.update(next_due_at=due, last_ok_at=Now(), last_error=errors, failures=0)
+        rows.update(next_due_at=_unless_asked(due), last_ok_at=Now(), last_error=errors, failures=0)
         return
     connection.refresh_from_db(fields=["failures"])
     longest = connection.every if outcome.delivers else MAX_REST
     rest = min(FIRST_REST * 2 ** min(connection.failures, 10), longest)
     due = Now() if outcome.left and outcome.delivers else Now() + rest
-    rows.update(next_due_at=due, last_error=errors, failures=F("failures") + 1)
+    rows.update(next_due_at=_unless_asked(due), last_error=errors, failures=F("failures") + 1)
     if connection.failures == 0:
         audit.record(action="connection.failed", actor="sync", subject=connection.name, details={"error": errors[:300]})
+
+
+def _unless_asked(due: Combinable) -> Case:
+    return Case(When(next_due_at=None, then=F("next_due_at")), default=due)
 
 
 def due() -> list[Connection]:

@@ -12,6 +12,8 @@ from ingest.sync import due, sync
 
 log = logging.getLogger(__name__)
 
+WAITS = 900  # seconds
+
 
 @app.task(name="ingest.reap")
 def reap() -> None:
@@ -21,9 +23,13 @@ def reap() -> None:
 
 @app.task(name="ingest.sync_due")
 def sync_due() -> None:
-    """Hand out what is due; who gets it twice finds it held."""
+    """Hand out what is due; who gets it twice finds it held, or no longer due.
+
+    One waits while workers are at longer work (a month is rated anew) rather than be dropped for the next, which would
+    wait behind the same.
+    """
     for connection in due():
-        sync_one.apply_async((connection.pk,), expires=60)
+        sync_one.apply_async((connection.pk,), expires=WAITS)
 
 
 @app.task(name="ingest.sync_one")

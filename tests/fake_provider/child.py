@@ -1,7 +1,7 @@
 """A child process that synchronises connections the way a worker does, for tests that kill, stop or starve it.
 
 ``python -m tests.fake_provider.child sync NAME``: until no window is left; prints ``done``.
-``... worker`` and ``... beat``: `manage.py worker` and `manage.py beat` with ticks of a second.
+``... worker`` and ``... beat``: `manage.py worker` and `manage.py beat`, a second for every minute between ticks.
 
 Short leases and small batches by FAKE_LEASE (seconds) and FAKE_BATCH (rows); only the streams whose name holds
 FAKE_STREAM. FAKE_STOP=page|within|copy|count: the process stops itself (SIGSTOP) after its second page, in the middle
@@ -64,7 +64,8 @@ def _patch() -> None:
     sync.FIRST_REST = timedelta(seconds=1)
     intake.BATCH_ROWS = reading.GROUP_ROWS = int(os.environ.get("FAKE_BATCH", "100"))
     for entry in app.conf.beat_schedule.values():
-        entry["schedule"], entry["options"] = 1.0, {"expires": 5}
+        # What is done every minute is done every second; what is done hourly would leave a worker no time for it.
+        entry["schedule"], entry["options"] = max(1.0, entry["schedule"] / 60), {"expires": 5}
     source, streams = type(get_source("openai")), type(get_source("openai")).streams
     word = os.environ.get("FAKE_STREAM", "completions")
     source.streams = lambda self, options: [item for item in streams(self, options) if word in item.name]  # type: ignore

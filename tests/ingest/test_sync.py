@@ -17,6 +17,7 @@ from allocation.verification import verify
 from finops.models import AuditEvent
 from ingest import coverage, runs
 from ingest import sync as syncing
+from ingest.connections import edit
 from ingest.lease import Busy, leased
 from ingest.models import Connection, IngestRun, Quarantine, SourceName, UsageEventHistory
 from ingest.pull import LeaseLost, Window
@@ -433,6 +434,30 @@ def test_a_failure_rests_longer_each_time_and_is_audited_once(serve: Callable[[S
     assert rests[:4] == [1, 2, 4, 8]
     assert rests[-1] == 360
     assert AuditEvent.objects.filter(action="connection.failed").count() == 1
+
+
+@pytest.mark.parametrize("status", [200, 401])
+def test_what_is_asked_for_while_it_is_pulled_is_due_at_once_afterwards(
+    serve: Callable[[Scenario], FakeProvider], monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    faults = [] if status == 200 else [Fault("status", PATH, 1, ALWAYS, status=status)]
+    connection = connect(serve(Scenario([one(midnight() - DAY)], faults)), days=2)
+    assert due() == [connection]
+    plan = syncing._plan
+
+    def asked_meanwhile(*given: Any) -> Any:
+        assert Connection.objects.get().next_due_at is not None, "what was asked for before is being done"
+        edit(connection, by=None, every=timedelta(hours=7))
+        return plan(*given)
+
+    monkeypatch.setattr(syncing, "_plan", asked_meanwhile)
+    sync(connection)
+    connection.refresh_from_db()
+    assert (connection.next_due_at, connection.failures) == (None, int(status != 200))
+    assert due() == [connection]
+    monkeypatch.undo()
+    sync(connection)
+    assert due() == []
 
 
 def test_a_disabled_or_pushed_connection_is_never_due(serve: Callable[[Scenario], FakeProvider]) -> None:
