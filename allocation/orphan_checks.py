@@ -12,11 +12,11 @@ _OF_NOBODY = (
 
 
 def orphan_shares() -> list[tuple[Any, ...]]:
-    """(charge_date, table, id) of shares whose charge of that day, rule, cost centre or team does not exist, and what is made of
-    them.
+    """(charge_date, table, id; of a share its charge's) of shares whose charge of that day, rule, cost centre or team does not
+    exist, and what is made of them.
     """
     return _rows(
-        "SELECT a.charge_date, 'allocated_cost', a.id FROM allocated_cost a "
+        "SELECT a.charge_date, 'allocated_cost', a.charge_id FROM allocated_cost a "
         "LEFT JOIN charge c ON c.id = a.charge_id AND c.charge_date = a.charge_date "
         "LEFT JOIN allocation_costcentre o ON o.id = a.cost_centre_id LEFT JOIN allocation_team t ON t.id = a.team_id "
         "LEFT JOIN allocation_allocationrule r ON r.id = a.rule_id WHERE c.id IS NULL "

@@ -146,7 +146,7 @@ def lines(scope: Scope, period: Period) -> Iterator[Line]:
 def by_cause(scope: Scope, period: Period, currency: str) -> list[tuple[str, int, Decimal]]:
     """(cause, allocated lines, EffectiveCost) of charges that what other systems say does not explain, by cause."""
     rows = _allocated(scope, period).filter(charge__billing_currency=currency).exclude(charge__cause="")
-    sums = rows.order_by().values_list("charge__cause").annotate(lines=Count("id"), cost=Sum("effective_cost"))
+    sums = rows.order_by().values_list("charge__cause").annotate(lines=Count("*"), cost=Sum("effective_cost"))
     return sorted((cause, lines, cost or Decimal(0)) for cause, lines, cost in sums)
 
 

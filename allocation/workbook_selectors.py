@@ -117,7 +117,7 @@ def by_rule(scope: Scope, period: Period) -> list[RuleShare]:
     """The month's shares by rule and who bears them."""
     rows = scope.of(AllocatedCost.objects.of_days(period)).order_by()
     names = ("rule_id", "rule__rule", "cost_centre__code", "team__code", "charge__billing_currency")
-    sums = rows.values_list(*names).annotate(cost=Sum("effective_cost"), lines=Count("id"))
+    sums = rows.values_list(*names).annotate(cost=Sum("effective_cost"), lines=Count("*"))
     rules = {rule.pk: rule for rule in AllocationRule.objects.filter(pk__in={row[0] for row in sums if row[0]})}
     found: dict[tuple[str, ...], RuleShare] = {}
     for pk, rule, code, team, currency, cost, lines in sums:

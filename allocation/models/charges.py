@@ -152,13 +152,14 @@ class AllocatedCosts(models.QuerySet["AllocatedCost"]):
 
 
 class AllocatedCost(models.Model):
-    """One share of one charge and who bears it; cost_centre NULL is *unallocated*. Unique by charge and part.
+    """One share of one charge and who bears it; cost_centre NULL is *unallocated*. Its key is charge and part.
 
     The shares of a charge sum to it exactly, in every cost column, and are of its day. Replaced with its slice in an open
     period. Without foreign keys in the database, which would be a third of what writing a day costs: ``verify`` finds
     orphans.
     """
 
+    pk = models.CompositePrimaryKey("charge_id", "part")
     charge = models.ForeignKey(
         Charge, on_delete=models.CASCADE, related_name="allocated", db_constraint=False, db_index=False
     )
@@ -180,7 +181,6 @@ class AllocatedCost(models.Model):
 
     class Meta:
         db_table = "allocated_cost"
-        constraints = [models.UniqueConstraint(fields=["charge", "part"], name="allocated_cost_is_unique")]
         indexes = [models.Index(fields=["charge_date", "cost_centre"], name="allocated_cost_by_date")]
 
     def __str__(self) -> str:

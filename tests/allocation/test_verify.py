@@ -90,7 +90,8 @@ def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
         (
             "conservation",
             "UPDATE allocated_cost SET effective_cost = effective_cost + 0.000000000001 "
-            "WHERE id = (SELECT min(id) FROM allocated_cost WHERE effective_cost IS NOT NULL)",
+            "WHERE (charge_id, part) = (SELECT charge_id, part FROM allocated_cost WHERE effective_cost IS NOT NULL "
+            "ORDER BY 1, 2 LIMIT 1)",
             "2026-09-08 ",
         ),
         (
@@ -134,13 +135,14 @@ def test_undamaged_data_passes_and_every_check_looked_at_something() -> None:
         ),
         (
             "no_orphans",
-            "UPDATE allocated_cost SET cost_centre_id = NULL, team_id = 999 WHERE id = (SELECT min(id) FROM allocated_cost "
-            "WHERE cost_centre_id IS NULL)",
+            "UPDATE allocated_cost SET cost_centre_id = NULL, team_id = 999 WHERE (charge_id, part) = "
+            "(SELECT charge_id, part FROM allocated_cost WHERE cost_centre_id IS NULL ORDER BY 1, 2 LIMIT 1)",
             "allocated_cost ",
         ),
         (
             "no_orphans",
-            "UPDATE allocated_cost SET charge_date = charge_date + 1 WHERE id = (SELECT min(id) FROM allocated_cost)",
+            "UPDATE allocated_cost SET charge_date = charge_date + 1 "
+            "WHERE charge_id = (SELECT min(charge_id) FROM allocated_cost)",
             "allocated_cost ",
         ),
         (

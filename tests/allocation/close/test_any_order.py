@@ -62,8 +62,9 @@ def rows_of(period: Period) -> list[list[tuple[Any, ...]]]:
     found = []
     with connection.cursor() as cursor:
         for table in FROZEN_TABLES:
+            key = "charge_id, part" if table == "allocated_cost" else "id"
             cursor.execute(
-                f"SELECT * FROM {table} WHERE charge_date >= %s AND charge_date < %s ORDER BY id",
+                f"SELECT * FROM {table} WHERE charge_date >= %s AND charge_date < %s ORDER BY {key}",
                 [period.start, period.end],
             )
             found.append(cursor.fetchall())

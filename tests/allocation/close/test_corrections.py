@@ -77,7 +77,8 @@ def frozen() -> list[list[tuple[Any, ...]]]:
     found = []
     with connection.cursor() as cursor:
         for table in ("charge", "allocated_cost", "cost_daily", "query_cost_daily"):
-            cursor.execute(f"SELECT * FROM {table} WHERE charge_date < '2026-10-01' ORDER BY id")
+            key = "charge_id, part" if table == "allocated_cost" else "id"
+            cursor.execute(f"SELECT * FROM {table} WHERE charge_date < '2026-10-01' ORDER BY {key}")
             found.append(cursor.fetchall())
     return found
 
