@@ -1,6 +1,7 @@
 """Who bears the charges of a day: runs the rules over them and rebuilds what pages read."""
 
 import hashlib
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
@@ -48,22 +49,28 @@ def allocate_day(
     *,
     layered: bool,
     posting: Posting | None = None,
+    distribute: bool = False,
 ) -> None:
-    """Assign all charges of a day (``charges_of``, and those of ``posting``, still to be written) and rebuild what pages read."""
+    """Assign all charges of a day (``charges_of``, and those of ``posting``, still to be written) and rebuild what pages read.
+
+    ``distribute``: cost per query as well, where the days after are as they will be.
+    """
     for model in (AllocatedCost, CostDaily, ClassDaily, AllocatedDay):
         model.objects.filter(charge_date=day)._raw_delete(using="default")
     book = rulebook.holding_on(day)
     seen, counts = book.on(day, dimensions), _counts(day, layered=layered)
-    silent = daily_store.silent(day)  # all that is read, before anything is written behind
+    silent = daily_store.silent(day)  # all that is asked of the database, before anything is written behind
+    AllocatedDay.objects.create(charge_date=day, rules=book.number, borne=borne(book, seen))
+    moves.restore(day)
+    distribution = query_costs.of_day(day, book, lambda _keys: seen) if distribute else None
     if posting is not None:
         posting.write()
         charges = pa.concat_tables([charges, posting.table])
     found = _shared(charges, seen)
     _write_shares(day, book, found)
     _write_daily(day, book, found, counts, seen, silent)
-    now = borne(book, seen)
-    AllocatedDay.objects.create(charge_date=day, rules=book.number, borne=now)
-    moves.restore(day)
+    if distribution is not None:
+        distribution.write()
 
 
 def move_day(
@@ -94,7 +101,9 @@ def move_day(
     _write_daily(day, book, found, counts, seen, daily_store.silent(day), centres)
     if not day_calls.are_stale(day):
         query_costs.move(day, book, seen, centres)
-    AllocatedDay.objects.filter(charge_date=day).update(borne=now)
+    with connection.cursor() as cursor:
+        changed = json.dumps({str(key): now[str(key)] for key in sorted(moved)})
+        cursor.execute("UPDATE allocated_day SET borne = borne || %s WHERE charge_date = %s", [changed, day])
     moves.outdated(day)
     return True
 

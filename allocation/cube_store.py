@@ -1,7 +1,7 @@
 """The cube where it is kept: made of the facts of a day, replaced by slice, read back."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -123,6 +123,17 @@ def replace(day: date, keys: Sequence[int] | None, table: pa.Table, units: pa.Ta
     delete(UsageDailyUnit, day, keys)
     numbered = ((*row[:5], UNITS[row[5]], row[6]) for row in rows_of(units, units.column_names))
     copy_rows("usage_daily_unit", (*KEY_COLUMNS, "unit", "quantity"), numbered)
+
+
+def keys_of_day(day: date) -> set[int]:
+    """Usage keys of the cube of a day."""
+    return set(UsageDaily.objects.filter(charge_date=day).values_list("usage_key_id", flat=True).distinct())
+
+
+def keys_around(day: date) -> set[tuple[date, int]]:
+    """(date, usage key) of the cube from the day before to the day after: a call may be matched across midnight."""
+    rows = UsageDaily.objects.filter(charge_date__range=(day - timedelta(days=1), day + timedelta(days=1)))
+    return set(rows.values_list("charge_date", "usage_key_id").distinct())
 
 
 def delete(model: Any, day: date, keys: Sequence[int] | None) -> None:

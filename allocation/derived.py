@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from django.conf import settings
 from django.db import connection, transaction
 
 from allocation import (
@@ -38,7 +39,6 @@ from allocation.models import (
     LayerDay,
     LayerShare,
     Rating,
-    UsageDaily,
 )
 from finops import locks
 from finops.copying import behind, copy_rows, copy_table
@@ -69,10 +69,13 @@ def refresh(progress: Callable[[int, int], None] = lambda _done, _all: None) -> 
         days = failures.without(facts.dirty_days())
         if not days:
             break
-        for number, day in enumerate(days):
+        left = set(days)
+        for number, day in enumerate(_in_order(days)):
             progress(done + number, done + len(days))
+            after = {day + timedelta(days=on) for on in range(1, settings.TRACE_LOOK_BACK_DAYS + 1)}
             with failures.apart(day):
-                refresh_day(day, known)
+                refresh_day(day, known, settled=left.isdisjoint(after))
+                left.discard(day)
         done += len(days)
         months = frozen_months()
         open_days = {day for day in days if day.replace(day=1) not in months}
@@ -86,12 +89,21 @@ def refresh(progress: Callable[[int, int], None] = lambda _done, _all: None) -> 
     return done
 
 
-def refresh_day(day: date, known: KnownKeys) -> None:
+def _in_order(days: list[date]) -> list[date]:
+    """Days as they are derived: where prices alone changed and no agreement runs through them, the last first.
+
+    Then all that goes on with a day's queries costs what it will when the day is reached.
+    """
+    return days[::-1] if facts.is_rated_anew_alone() and not steps.in_force() else days
+
+
+def refresh_day(day: date, known: KnownKeys, *, settled: bool = False) -> None:
     """Recompute the dirty slices of one day and clear their marks, in one transaction.
 
     The cube is made anew of the facts of the keys that are marked; what is charged of the day follows for these keys, or
     for all of them where one key's usage bears on another's charge (layers, agreements) or prices changed. Of a day of a
-    frozen month nothing that was charged changes: the difference is posted into an open one.
+    frozen month nothing that was charged changes: the difference is posted into an open one. ``settled``: the days after are
+    derived, and the distribution of its cost per query can be.
     """
     with _deriving():
         marked = facts.take_dirty_keys(day)
@@ -100,7 +112,7 @@ def refresh_day(day: date, known: KnownKeys) -> None:
         marked |= bucket_tiers.concerned(day, marked, known)
         was_layered = LayerDay.objects.filter(charge_date=day).exists()
         lines = lines_of_day(day)
-        near = _keys_around(day)
+        near = cube_store.keys_around(day)
         scanned = _scanned(marked, {key for on, key in near if on == day})
         dimensions = known.of({*marked, *(key for _, key in near), *(line[0] for line in lines)})
         loaded, slots = price_book(), {slot.pk: slot for slot in RateSlot.objects.all()}
@@ -108,7 +120,9 @@ def refresh_day(day: date, known: KnownKeys) -> None:
         here = {*marked, *(key for on, key in near if on == day), *(line[0] for line in lines)}
         dimensions = {key: found for key, found in dimensions.items() if key in here}
         layered = bool(lines) or by_id or _overlap(dimensions, loaded.book)
-        whole = is_frozen(day) or was_layered or layered or RATE_ANEW in marked or steps.in_force()
+        agreed, frozen = steps.in_force(), is_frozen(day)
+        distribute = settled and not (agreed or frozen)
+        whole = frozen or was_layered or layered or RATE_ANEW in marked or agreed
         keys = None if whole else scanned
         table, units = _cube(day, scanned, keys, known)
         dimensions |= known.of(pc.unique(table["key_id"]).to_pylist())
@@ -124,8 +138,10 @@ def refresh_day(day: date, known: KnownKeys) -> None:
             usage = _post(day, keys, rated, charged, lines, dimensions)
             others = allocating.charges_of(day)
             dimensions |= known.of(set(others["usage_key_id"].to_pylist()) - {None})
-            allocating.allocate_day(day, dimensions, others, layered=layered, posting=usage)
+            allocating.allocate_day(day, dimensions, others, layered=layered, posting=usage, distribute=distribute)
         day_calls.mark_stale(day)
+        if distribute:
+            day_calls.mark_done(day)
         terms.rate_anew(bearing)
 
 
@@ -258,7 +274,7 @@ def allocate_days(days: Iterable[date]) -> None:
     for day in days:
         with _deriving():
             before = AllocatedDay.objects.filter(charge_date=day).first()
-            keys = {int(key) for key in before.borne} if before else {*_keys_of_day(day), *_charged_keys(day)}
+            keys = {int(key) for key in before.borne} if before else {*cube_store.keys_of_day(day), *_charged_keys(day)}
             dimensions = known.of(keys)
             layered = LayerDay.objects.filter(charge_date=day).exists()
             if before and allocating.move_day(day, before.borne, dimensions, book, layered=layered):
@@ -267,16 +283,6 @@ def allocate_days(days: Iterable[date]) -> None:
             day_calls.mark_stale(day)
     AllocatedDay.objects.filter(charge_date__in=days).update(rules=book.number)
     _distribute(known)
-
-
-def _keys_of_day(day: date) -> set[int]:
-    return set(UsageDaily.objects.filter(charge_date=day).values_list("usage_key_id", flat=True).distinct())
-
-
-def _keys_around(day: date) -> set[tuple[date, int]]:
-    """(date, usage key) of the cube from the day before to the day after: a call may be matched across midnight."""
-    rows = UsageDaily.objects.filter(charge_date__range=(day - timedelta(days=1), day + timedelta(days=1)))
-    return set(rows.values_list("charge_date", "usage_key_id").distinct())
 
 
 def _replace_ratings(day: date, keys: Sequence[int] | None, rated: _Rated) -> None:

@@ -1,10 +1,10 @@
 """How dear the queries of a day were: query_cost_daily."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from django.conf import settings
@@ -21,12 +21,12 @@ from finops.money import MONEY
 from finops.tokens import TOKEN_CLASSES
 from ingest.selectors import KnownKeys
 
+_CELL = "usage_key_id::bigint << %s | rate_slot_id"
 _RATES = (  # cells of one price together: there are thousands of cells and few prices
-    "SELECT price_class, rate, per, cost, quantity, array_agg(cell) FROM ("
-    "SELECT usage_key_id::bigint << %s | rate_slot_id AS cell, price_class, max(list_rate) AS rate, max(per) AS per, "
-    "CASE WHEN max(list_rate) IS NULL THEN sum(list_cost) END AS cost, "
-    "CASE WHEN max(list_rate) IS NULL THEN sum(quantity) END AS quantity FROM rating WHERE charge_date = %s "
-    "AND usage_key_id = ANY(%s::int[]) AND price_class = ANY(%s) GROUP BY 1, 2) cells GROUP BY 1, 2, 3, 4, 5"
+    "SELECT price_class, list_rate, per, CASE WHEN list_rate IS NULL THEN sum(list_cost) END, "
+    f"CASE WHEN list_rate IS NULL THEN sum(quantity) END, array_agg({_CELL}) FROM rating WHERE charge_date = %s "
+    "AND usage_key_id = ANY(%s::int[]) AND price_class = ANY(%s) GROUP BY 1, 2, 3, "
+    f"CASE WHEN list_rate IS NULL THEN {_CELL} END ORDER BY 2 NULLS FIRST"  # a rate goes before an average
 )
 _WHOLE = Fraction(1)
 _STEP = Decimal(1).scaleb(-12)
@@ -44,9 +44,18 @@ def replace(day: date, known: KnownKeys) -> None:
 
     Of the calls as they are kept (allocation.day_calls) at the ratings as they are.
     """
+    book = rulebook.holding_on(day)
+    of_day(day, book, lambda keys: book.on(day, known.of(keys))).write()
+
+
+def of_day(day: date, book: rulebook.Rulebook, on: Callable[[list[int]], rulebook.OfDay]) -> "Distribution":
+    """The same, with all that the database has to do but the writing: its rows are worked out while it takes in others.
+
+    ``on``: what the rules make of usage keys that day.
+    """
     QueryCostDaily.objects.filter(charge_date=day)._raw_delete(using="default")
-    parts, book = day_calls.begun(day), rulebook.holding_on(day)
-    _write(day, parts, book, book.on(day, known.of(keys_of(parts))))
+    parts = day_calls.begun(day)
+    return _read(day, parts, book, on(keys_of(parts)))
 
 
 def move(day: date, book: rulebook.Rulebook, seen: rulebook.OfDay, centres: Collection[int | None]) -> None:
@@ -54,40 +63,60 @@ def move(day: date, book: rulebook.Rulebook, seen: rulebook.OfDay, centres: Coll
     stored = QueryCostDaily.objects.filter(charge_date=day)
     stored.filter(cube_store.borne_by(centres))._raw_delete(using="default")
     theirs = {key for key in seen.dimensions if book.cost_centres.get(owner_of(seen, key)) in centres}
-    _write(day, [of_keys(calls, theirs) for calls in day_calls.begun(day)], book, seen, centres)
+    _read(day, [of_keys(calls, theirs) for calls in day_calls.begun(day)], book, seen, centres).write()
 
 
-def _write(
+class Distribution(NamedTuple):
+    """What the distribution of a day is made of, read; ``centres``: it is of these cost centres (None: of all)."""
+
+    day: date
+    parts: Sequence[pa.Table]
+    places: Mapping[int, tuple[Any, ...]]  # usage key -> _places
+    tiers: Mapping[int, tuple[str, bool]]  # tier rule -> tier, estimated
+    kept: Mapping[tuple[int, str], Fraction]
+    buckets: Mapping[int, Mapping[str, tuple[int, Decimal]]]
+    rates: Rates
+    later: Sequence[tuple[pa.Table, Rates]]
+    centres: Collection[int | None] | None
+
+    def write(self) -> None:
+        """Work it out and COPY it."""
+        numbers = {place: at for at, place in enumerate(dict.fromkeys(self.places.values()))}
+        of_key, of_number = {key: numbers[place] for key, place in self.places.items()}, list(numbers)
+        summed: dict[tuple[Any, ...], list[Any]] = {}
+        with localcontext(prec=_PRECISION):
+            for calls in self.parts:
+                for at, rule, bin_, queries, cost in query_costs(calls, self.rates, self.later, of_key):
+                    *place, key = of_number[at]
+                    tier, estimated = self.tiers[rule]
+                    if self.centres is not None and place[0] not in self.centres:
+                        continue
+                    row = Binned(tier, bin_, queries, cost)
+                    bucketed = estimated and key in self.buckets
+                    for each in in_tiers(row, self.buckets[key]) if bucketed else [row]:
+                        part = self.kept.get((key, each.tier), _WHOLE)
+                        if part == 0:
+                            continue
+                        total = summed.setdefault((*place, each.tier, each.bin), [0, Decimal(0)])
+                        total[0] += each.queries if part is _WHOLE else round(each.queries * part)
+                        total[1] += each.cost if part is _WHOLE else each.cost * part.numerator / part.denominator
+            rows = [
+                (self.day, *place, count, whole.quantize(_STEP, ROUND_HALF_EVEN))
+                for place, (count, whole) in summed.items()
+            ]
+        copy_table("query_cost_daily", _SCHEMA.names, table_of(rows, _SCHEMA))
+
+
+def _read(
     day: date, parts: Sequence[pa.Table], book: rulebook.Rulebook, seen: rulebook.OfDay,
     centres: Collection[int | None] | None = None,
-) -> None:  # fmt: skip
+) -> Distribution:  # fmt: skip
     layered = LayerDay.objects.filter(charge_date=day).exists()
     kept, buckets = layer_changes.kept_queries(day) if layered else {}, _buckets(day)
     places = _places(book, seen, apart=set(seen.dimensions) if layered else set(buckets))
-    number = {place: at for at, place in enumerate(dict.fromkeys(places.values()))}
-    of_key, of_number = {key: number[place] for key, place in places.items()}, list(number)
-    tiers = {rule.pk: (rule.tier, rule.estimated) for rule in TierRule.objects.all()}
+    tiers = {pk: (tier, estimated) for pk, tier, estimated in TierRule.objects.values_list("pk", "tier", "estimated")}
     rates, later = rates_of(day, keys_of(parts)), later_calls(day)
-    summed: dict[tuple[Any, ...], list[Any]] = {}
-    with localcontext(prec=_PRECISION):
-        for calls in parts:
-            for at, rule, bin_, queries, cost in query_costs(calls, rates, later, of_key):
-                *place, key = of_number[at]
-                tier, estimated = tiers[rule]
-                if centres is not None and place[0] not in centres:
-                    continue
-                row = Binned(tier, bin_, queries, cost)
-                for each in in_tiers(row, buckets[key]) if estimated and key in buckets else [row]:
-                    part = kept.get((key, each.tier), _WHOLE)
-                    if part == 0:
-                        continue
-                    total = summed.setdefault((*place, each.tier, each.bin), [0, Decimal(0)])
-                    total[0] += each.queries if part is _WHOLE else round(each.queries * part)
-                    total[1] += each.cost if part is _WHOLE else each.cost * part.numerator / part.denominator
-        rows = [
-            (day, *place, count, whole.quantize(_STEP, ROUND_HALF_EVEN)) for place, (count, whole) in summed.items()
-        ]
-    copy_table("query_cost_daily", _SCHEMA.names, table_of(rows, _SCHEMA))
+    return Distribution(day, parts, places, tiers, kept, buckets, rates, later, centres)
 
 
 def _buckets(day: date) -> dict[int, dict[str, tuple[int, Decimal]]]:
@@ -137,7 +166,7 @@ def rates_of(day: date, keys: Sequence[int]) -> Rates:
     is what its cell's calls cost."""
     found: dict[int, dict[str, Decimal | None]] = {}
     with connection.cursor() as cursor, localcontext(prec=_PRECISION):
-        cursor.execute(_RATES, [KEY_BITS, day, list(keys), list(TOKEN_CLASSES)])
+        cursor.execute(_RATES, [KEY_BITS, day, list(keys), list(TOKEN_CLASSES), KEY_BITS])
         for name, rate, per, cost, quantity, cells in cursor.fetchall():
             if rate is not None:
                 price = Decimal(rate) / per

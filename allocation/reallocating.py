@@ -4,23 +4,20 @@ from collections.abc import Iterable
 from datetime import date
 
 from django.db import transaction
-from django.db.models.functions import TruncMonth
 
 from allocation.attribution import drivers, monthly
+from allocation.charged_days import charged_days
 from allocation.close.periods import frozen_months
 from allocation.costing import terms
 from allocation.derived import allocate_days, refresh
-from allocation.models import BillingPeriod, Charge, RuleVersion, UsageDaily
+from allocation.models import BillingPeriod, Charge, RuleVersion
 from finops import audit, locks
 from finops.periods import Period
 
 
 def open_months() -> list[date]:
     """First days of the open months that have charges or usage, in their order."""
-    found: set[date] = set()
-    for rows in (Charge.objects.order_by(), UsageDaily.objects.order_by()):
-        found |= set(rows.annotate(month=TruncMonth("charge_date")).values_list("month", flat=True).distinct())
-    return sorted(found - frozen_months())
+    return sorted({day.replace(day=1) for day in charged_days()} - frozen_months())
 
 
 def reallocate(wanted: Iterable[date] | None = None) -> list[date]:
@@ -30,7 +27,7 @@ def reallocate(wanted: Iterable[date] | None = None) -> list[date]:
     """
     done = [month for month in open_months() if wanted is None or month in wanted]
     for month in done:
-        days = drivers.charged_days(Period.month_of(month))
+        days = charged_days(Period.month_of(month))
         allocate_days(sorted(days))
         allocate_days(sorted(drivers.settle(days)))
         monthly.run(Period.month_of(month))

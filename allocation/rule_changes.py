@@ -17,6 +17,7 @@ from allocation.attribution import cost_centres, drivers
 from allocation.calc import rules_words
 from allocation.calc.attribution import parse_mappings
 from allocation.calc.rules import RuleError, parse_rules
+from allocation.charged_days import charged_days
 from allocation.close.periods import frozen_months
 from allocation.comparison import compare
 from allocation.costing import terms
@@ -109,7 +110,7 @@ def carry_out(asked: Approval) -> None:
 
 def _allocate_anew() -> None:
     """Leave the days of open months to the refresher: whoever accepts does not wait for them."""
-    terms.rate_anew(day for month in open_months() for day in drivers.charged_days(Period.month_of(month)))
+    terms.rate_anew(day for month in open_months() for day in charged_days(Period.month_of(month)))
 
 
 def effect(asked: Approval) -> Rows:

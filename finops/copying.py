@@ -12,6 +12,8 @@ import pyarrow as pa
 from django.db import connection
 from pyarrow import csv
 
+_PIECE = 1_000  # rows
+
 
 class _Behind(threading.local):
     """What this thread's connection copies behind: by whom, and which COPYs are not known to be done. No pool: nothing."""
@@ -65,7 +67,7 @@ def copy_table(name: str, columns: Sequence[str], table: pa.Table) -> None:
     statement = f"COPY {name} ({', '.join(columns)}) FROM STDIN (FORMAT csv)"
     if _behind.pool is None:
         with copy(statement) as running:
-            running.write(_csv(table))
+            _write(running, table)
         return
     cursor = connection.cursor().cursor
     _behind.copies = (*_behind.copies, _behind.pool.submit(_copy_table, cursor, statement, table))
@@ -73,7 +75,13 @@ def copy_table(name: str, columns: Sequence[str], table: pa.Table) -> None:
 
 def _copy_table(cursor: "psycopg.Cursor[Any]", statement: str, table: pa.Table) -> None:
     with cursor, cursor.copy(statement) as running:
-        running.write(_csv(table))
+        _write(running, table)
+
+
+def _write(running: psycopg.Copy, table: pa.Table) -> None:
+    """In pieces, so that the server takes in one while the next is written."""
+    for begin in range(0, len(table), _PIECE):
+        running.write(_csv(table.slice(begin, _PIECE)))
 
 
 def _csv(table: pa.Table) -> bytes:

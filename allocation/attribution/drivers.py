@@ -18,8 +18,9 @@ from allocation.calc.daily import NOT_USED
 from allocation.calc.drivers import Metrics, among, parse_metrics
 from allocation.calc.rules import Rule, RuleError
 from allocation.calc.rules_targets import USAGE_DRIVERS
+from allocation.charged_days import charged_days
 from allocation.costing import terms
-from allocation.models import Charge, CostCentre, LayerDay, Settled, TermsVersion, UsageDaily
+from allocation.models import CostCentre, LayerDay, Settled, TermsVersion
 from finops.periods import Period
 from ingest.selectors import key_dimensions
 
@@ -107,13 +108,6 @@ def settle(days: Iterable[date], *, only_missing: bool = False) -> set[date]:
         if _replace(month, before, {code: found for code, found in now.items() if found}):
             changed |= set() if only_missing else charged_days(period)
     return changed
-
-
-def charged_days(period: Period) -> set[date]:
-    """Days of a period that have charges or usage."""
-    rows = [Charge.objects.all(), UsageDaily.objects.all()]
-    inside = {"charge_date__gte": period.start, "charge_date__lt": period.end}
-    return {day for each in rows for day in each.filter(**inside).values_list("charge_date", flat=True).distinct()}
 
 
 def _settled(month: date) -> dict[str, dict[str, Decimal]]:

@@ -64,8 +64,12 @@ def calls_of(arrays: Mapping[str, Ints]) -> Calls:
     columns["queries"] = np.where(traced, np.minimum(columns["queries"], 1), columns["queries"])
     table = pa.table({name: _narrow(values) for name, values in columns.items()})
     table = table.set_column(0, "query", pa.array(columns["query"], mask=~traced))
-    table = table.set_column(1, "cell", pa.array(columns["cell"]).dictionary_encode())
-    return Calls(table.filter(pa.array(belongs)), table.filter(pa.array(~belongs)))
+    return Calls(_encoded(table.filter(pa.array(belongs))), _encoded(table.filter(pa.array(~belongs))))
+
+
+def _encoded(calls: pa.Table) -> pa.Table:
+    """Calls with each of their cells, and no other, in a dictionary."""
+    return calls.set_column(1, "cell", calls["cell"].combine_chunks().cast(pa.int64()).dictionary_encode())
 
 
 def firsts(query: Ints, traced: Any) -> Ints:
@@ -98,8 +102,7 @@ def of_keys(begun: pa.Table, keys: Collection[int]) -> pa.Table:
     theirs = np.array([cell >> KEY_BITS in keys for cell in cells], dtype=bool)[at]
     begins = theirs & (begun["queries"].to_numpy() > 0)
     wanted = np.repeat(np.logical_or.reduceat(begins, first), np.diff(np.append(first, len(begun))))
-    found = begun.filter(pa.array(wanted))
-    return found.set_column(1, "cell", found["cell"].cast(pa.int64()).dictionary_encode())
+    return _encoded(begun.filter(pa.array(wanted)))
 
 
 def query_costs(

@@ -18,6 +18,7 @@ from ingest.facts.check import (
 from ingest.facts.derive import (
     SUM_COLUMNS,
     dirty_days,
+    is_rated_anew_alone,
     sums_of_day,
     take_dirty_keys,
     unit_sums_of_day,
@@ -61,6 +62,7 @@ __all__ = [
     "dirty_days",
     "features_of_day",
     "former_slices",
+    "is_rated_anew_alone",
     "known_queries",
     "lock_days",
     "mark_dirty",

@@ -9,6 +9,7 @@ from django.db import connection
 
 from finops.tokens import TOKEN_CLASSES
 from ingest.facts.statement import rows
+from ingest.models import RATE_ANEW
 
 REQUESTS = "coalesce(requests, 1)"
 
@@ -18,6 +19,13 @@ def dirty_days() -> list[date]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT DISTINCT charge_date FROM ingest_dirtyslice ORDER BY 1")
         return [row[0] for row in cursor.fetchall()]
+
+
+def is_rated_anew_alone() -> bool:
+    """Whether of all dirty slices the facts are as they were when they were last derived: prices changed, or terms."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT every(usage_key_id = %s) FROM ingest_dirtyslice", [RATE_ANEW])
+        return bool(cursor.fetchone()[0])
 
 
 def take_dirty_keys(day: date) -> set[int]:

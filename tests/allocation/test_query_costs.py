@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from allocation import day_calls, rulebook
+from allocation import day_calls, posting, query_costs, rulebook
 from allocation.derived import allocate_days, refresh
+from allocation.failed_days import DaysFailed
 from allocation.models import DayCalls, QueryCostDaily
 from finops.tokens import TOKEN_CLASSES
 from ingest.models import FactDay, PriceBookVersion
@@ -78,12 +79,51 @@ def test_it_is_that_of_the_facts_also_after_prices_changed(tmp_path: Path) -> No
     told(tmp_path / "usage.jsonl", records(1))
     assert stored() == of_the_facts() != []
     before = sum(row[3] for row in stored())
-    book = '- {provider: openai, model: gpt-5, prices: {input: "2.50", cache_read: "0.250", output: "20"}}\n'
-    (tmp_path / "prices.yaml").write_text(book)  # twice the builtin price
-    load_overrides(tmp_path / "prices.yaml", actor="test")
+    twice_the_prices(tmp_path)
     refresh()
     assert stored() == of_the_facts()
     assert sum(row[3] for row in stored()) == 2 * before
+
+
+def twice_the_prices(folder: Path) -> None:
+    book = '- {provider: openai, model: gpt-5, prices: {input: "2.50", cache_read: "0.250", output: "20"}}\n'
+    (folder / "prices.yaml").write_text(book)
+    load_overrides(folder / "prices.yaml", actor="test")
+
+
+def test_other_prices_make_it_anew_with_each_day_the_last_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(tmp_path / "usage.jsonl", records(5))
+    twice_the_prices(tmp_path)
+    charged = []
+    monkeypatch.setattr(query_costs, "replace", lambda *_: pytest.fail("the days before had to be made anew"))
+    monkeypatch.setattr(
+        posting, "forget", lambda day, keys, forget=posting.forget: charged.append(day) or forget(day, keys)
+    )
+    refresh()
+    assert charged == sorted(charged, reverse=True)
+    assert len(charged) == 2
+    assert stored() == of_the_facts()
+    assert not DayCalls.objects.filter(stale=True).exists()
+
+
+def test_a_day_waits_for_the_one_after_that_cannot_be_derived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told(tmp_path / "usage.jsonl", records(6))
+    twice_the_prices(tmp_path)
+
+    def failing(day: date, keys: Any, forget: Any = posting.forget) -> None:
+        if day == MIDNIGHT.date():
+            raise ValueError("not today")
+        forget(day, keys)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(posting, "forget", failing)
+        with pytest.raises(DaysFailed):
+            refresh()
+    assert stored() == of_the_facts(), "the first day at its new ratings, what goes on with it at the old"
+    refresh()
+    assert stored() == of_the_facts()
 
 
 def test_calls_that_come_later_for_queries_of_the_day_before_count_there(tmp_path: Path) -> None:
