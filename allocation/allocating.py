@@ -27,10 +27,6 @@ _CHARGES = (
     "LEFT JOIN allocation_costcentre o ON o.id = c.owner_id LEFT JOIN allocation_team t ON t.id = c.owner_team_id "
     "WHERE c.charge_date = '{day:%Y-%m-%d}' AND ({which}) ORDER BY c.id"
 )
-_FORGET = (
-    "DELETE FROM allocated_cost a USING charge c WHERE c.id = a.charge_id AND a.charge_date = %s AND c.charge_date = %s "
-    "AND c.usage_key_id = ANY(%s)"
-)
 _MANY = 0.5  # of a day's usage keys: when more of them go to others all of the day is written anew
 
 
@@ -62,7 +58,8 @@ def allocate_day(
     silent = daily_store.silent(day)  # all that is asked of the database, before anything is written behind
     AllocatedDay.objects.create(charge_date=day, rules=book.number, borne=borne(book, seen))
     moves.restore(day)
-    distribution = query_costs.of_day(day, book, lambda _keys: seen) if distribute else None
+    ratings = posting.ratings if posting is not None and posting.whole else None
+    distribution = query_costs.of_day(day, book, lambda _keys: seen, ratings) if distribute else None
     if posting is not None:
         posting.write()
         charges = pa.concat_tables([charges, posting.table])
@@ -91,9 +88,11 @@ def move_day(
     centres = {centre for key in map(str, moved) for found in (was, now) for centre in found[key][1]}
     touched = {int(key) for key, (_, bearers) in now.items() if not centres.isdisjoint(bearers)}
     found = _shared(_read(day, _bearing(touched, centres)), seen)
+    theirs = pc.is_in(found.charge["usage_key_id"], pa.array(sorted(moved), pa.int64()))
     with connection.cursor() as cursor:
-        cursor.execute(_FORGET, [day, day, sorted(moved)])
-    _write_shares(day, book, _of_keys(found, moved))
+        charges = found.charge["id"].filter(theirs).to_pylist()
+        cursor.execute("DELETE FROM allocated_cost WHERE charge_id = ANY(%s)", [charges])
+    _write_shares(day, book, _of_charges(found, theirs))
     for model in (CostDaily, ClassDaily):
         of_them = model.objects.filter(charge_date=day).exclude(basis__in=Basis.values)
         of_them.filter(cube_store.borne_by(centres))._raw_delete(using="default")
@@ -142,10 +141,9 @@ def _shared(charge: pa.Table, seen: OfDay) -> _Parts:
     return _Parts(charge, parts, {name: assigning.shares(charge[name].combine_chunks(), parts) for name in _AMOUNTS})
 
 
-def _of_keys(found: _Parts, keys: Collection[int]) -> _Parts:
-    """Of the charges of some usage keys."""
-    of_charge = pc.is_in(found.charge["usage_key_id"], pa.array(sorted(keys), pa.int64()))
-    at = np.flatnonzero(of_charge.take(pa.array(found.parts.row)))
+def _of_charges(found: _Parts, which: pa.ChunkedArray) -> _Parts:
+    """Of some of the charges; ``which``: one bool for each."""
+    at = np.flatnonzero(which.take(pa.array(found.parts.row)))
     parts = found.parts
     theirs = assigning.Parts(
         parts.row[at], parts.part[at], [parts.rule[n] for n in at], [parts.cost_centre[n] for n in at],

@@ -41,7 +41,7 @@ from allocation.models import (
     Rating,
 )
 from finops import locks
-from finops.copying import behind, copy_rows, copy_table
+from finops.copying import behind, copy_rows
 from ingest import facts
 from ingest.calc.book import PriceBook
 from ingest.facts.derive import lines_of_day
@@ -134,7 +134,7 @@ def refresh_day(day: date, known: KnownKeys, *, settled: bool = False) -> None:
         if charged is not None and layered:
             LayerDay.objects.create(charge_date=day, whole=charged.whole.as_json())
         with corrections.aside(day) as bearing:
-            _replace_ratings(day, keys, rated)
+            cube_store.delete(Rating, day, keys)
             usage = _post(day, keys, rated, charged, lines, dimensions)
             others = allocating.charges_of(day)
             dimensions |= known.of(set(others["usage_key_id"].to_pylist()) - {None})
@@ -257,7 +257,7 @@ def _post(
     posting.write_entries(day, [*work.entries, *(billed.entries if billed else ())])
     if billed is not None:
         billing.write_line_charges(billed.rows)
-    return posting.usage_charges(work.usage, rated.prices, billed and billed.ruled)
+    return posting.usage_charges(work.usage, rated.prices, rated.ratings, billed and billed.ruled, whole=keys is None)
 
 
 def _charged_keys(day: date) -> set[int]:
@@ -283,16 +283,3 @@ def allocate_days(days: Iterable[date]) -> None:
             day_calls.mark_stale(day)
     AllocatedDay.objects.filter(charge_date__in=days).update(rules=book.number)
     _distribute(known)
-
-
-def _replace_ratings(day: date, keys: Sequence[int] | None, rated: _Rated) -> None:
-    ratings, prices = rated.ratings, rated.prices
-    cube_store.delete(Rating, day, keys)
-    key = ("charge_date", "key_id", "tier", "tier_estimated", "slot_id", "price_class", "quantity")
-    columns = {name: ratings[name] for name in key}
-    rows = ratings["price_row"]
-    columns["price_id"] = posting.of_price(rows, prices, "id")
-    columns["list_rate"], columns["per"] = ratings["list_rate"], posting.of_price(rows, prices, "per")
-    columns["list_cost"] = columns["contracted_cost"] = ratings["list_cost"]
-    columns |= {name: ratings[name] for name in ("currency", "proxy_cost", "assumed_standard")}
-    copy_table("rating", (*cube_store.KEY_COLUMNS, *list(columns)[5:]), pa.table(columns))

@@ -13,6 +13,7 @@ from django.db.models import NOT_PROVIDED
 from allocation.calc import assign as assigning
 from allocation.costing.entry_keys import entry_keys
 from allocation.costing.work import COSTS, ZERO, Entry, added
+from allocation.cube_store import KEY_COLUMNS
 from allocation.models import Charge, CostCentre, Team
 from finops.copying import copy_rows, copy_table
 from finops.tokens import TOKEN_CLASSES
@@ -71,13 +72,16 @@ def of_price(rows: pa.ChunkedArray, prices: dict[int, dict[str, Any]], field: st
 
 
 class Posting(NamedTuple):
-    """Charges of a day's usage, with their ids, that are still to be written."""
+    """Charges of a day's usage, with their ids, and the ratings behind them, that are still to be written."""
 
     columns: dict[str, Any]
     table: pa.Table  # SCHEMA: who allocates them need not read them back
+    ratings: pa.Table  # columns of rating
+    whole: bool  # these are all ratings of the day
 
     def write(self) -> None:
-        """COPY them into the ledger; a column that says nothing of any of them is left to its default."""
+        """COPY them into the ledger; a column that says nothing of any charge is left to its default."""
+        copy_table("rating", self.ratings.column_names, self.ratings)
         said = {name: values for name, values in self.columns.items() if not _says_nothing(name, values)}
         copy_table("charge", list(said), pa.table(said))
 
@@ -96,8 +100,22 @@ def forget(day: date, keys: Sequence[int] | None) -> None:
     old._raw_delete(using="default")
 
 
-def usage_charges(table: pa.Table, prices: dict[int, dict[str, Any]], ruled: Any = None) -> Posting:
-    """Charges of usage of a day as allocation.costing hands them on.
+def rating_rows(ratings: pa.Table, prices: dict[int, dict[str, Any]]) -> pa.Table:
+    """Rows of rating (calc.charges.rate_cube) as they are kept."""
+    named = {"usage_key_id": "key_id", "rate_slot_id": "slot_id"}
+    columns = {name: ratings[named.get(name, name)] for name in (*KEY_COLUMNS, "price_class", "quantity")}
+    rows = ratings["price_row"]
+    columns["price_id"] = of_price(rows, prices, "id")
+    columns["list_rate"], columns["per"] = ratings["list_rate"], of_price(rows, prices, "per")
+    columns["list_cost"] = columns["contracted_cost"] = ratings["list_cost"]
+    columns |= {name: ratings[name] for name in ("currency", "proxy_cost", "assumed_standard")}
+    return pa.table(columns)
+
+
+def usage_charges(
+    table: pa.Table, prices: dict[int, dict[str, Any]], ratings: pa.Table, ruled: Any = None, *, whole: bool
+) -> Posting:
+    """Charges of usage of a day as allocation.costing hands them on, at these ratings (``whole``: of all the day's usage).
 
     ``ruled``: of which of them a bill states the cost, so that it is BilledCost too; usage without a price has none of
     its own then, and the bill's line all of it, so that no estimate stands in for it.
@@ -130,7 +148,8 @@ def usage_charges(table: pa.Table, prices: dict[int, dict[str, Any]], ruled: Any
         "owner__code": table["owner_cost_centre"], "owner_team__code": table["owner_team"],
         "corrects_date": pa.nulls(count, pa.date32()),
     }  # fmt: skip
-    return Posting(columns, pa.table({name: seen[name] for name in SCHEMA.names}).cast(SCHEMA))
+    charged = pa.table({name: seen[name] for name in SCHEMA.names}).cast(SCHEMA)
+    return Posting(columns, charged, rating_rows(ratings, prices), whole)
 
 
 def _ids(count: int) -> pa.Array:

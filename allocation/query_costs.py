@@ -13,6 +13,7 @@ from django.db.models import Sum
 
 from allocation import cube_store, day_calls, layer_changes, rulebook
 from allocation.calc import assign as assigning
+from allocation.calc.cell_rates import bucket_costs, rates_in, rates_of_cells
 from allocation.calc.query_costs import KEY_BITS, Rates, of_keys, query_costs
 from allocation.calc.query_costs_buckets import Binned, in_tiers
 from allocation.models import LayerDay, QueryCostDaily, Rating, TierRule, UsageDaily
@@ -23,10 +24,11 @@ from ingest.selectors import KnownKeys
 
 _CELL = "usage_key_id::bigint << %s | rate_slot_id"
 _RATES = (  # cells of one price together: there are thousands of cells and few prices
-    "SELECT price_class, list_rate, per, CASE WHEN list_rate IS NULL THEN sum(list_cost) END, "
+    "SELECT price_class, list_rate, CASE WHEN list_rate IS NOT NULL THEN per END, "
+    "CASE WHEN list_rate IS NULL THEN sum(list_cost) END, "
     f"CASE WHEN list_rate IS NULL THEN sum(quantity) END, array_agg({_CELL}) FROM rating WHERE charge_date = %s "
     "AND usage_key_id = ANY(%s::int[]) AND price_class = ANY(%s) GROUP BY 1, 2, 3, "
-    f"CASE WHEN list_rate IS NULL THEN {_CELL} END ORDER BY 2 NULLS FIRST"  # a rate goes before an average
+    f"CASE WHEN list_rate IS NULL THEN {_CELL} END ORDER BY 2 NULLS FIRST"  # calc.cell_rates, in its order
 )
 _WHOLE = Fraction(1)
 _STEP = Decimal(1).scaleb(-12)
@@ -48,14 +50,16 @@ def replace(day: date, known: KnownKeys) -> None:
     of_day(day, book, lambda keys: book.on(day, known.of(keys))).write()
 
 
-def of_day(day: date, book: rulebook.Rulebook, on: Callable[[list[int]], rulebook.OfDay]) -> "Distribution":
+def of_day(
+    day: date, book: rulebook.Rulebook, on: Callable[[list[int]], rulebook.OfDay], ratings: pa.Table | None = None
+) -> "Distribution":
     """The same, with all that the database has to do but the writing: its rows are worked out while it takes in others.
 
-    ``on``: what the rules make of usage keys that day.
+    ``on``: what the rules make of usage keys that day. ``ratings``: all of the day's, where they are not written yet.
     """
     QueryCostDaily.objects.filter(charge_date=day)._raw_delete(using="default")
     parts = day_calls.begun(day)
-    return _read(day, parts, book, on(keys_of(parts)))
+    return _read(day, parts, book, on(keys_of(parts)), ratings=ratings)
 
 
 def move(day: date, book: rulebook.Rulebook, seen: rulebook.OfDay, centres: Collection[int | None]) -> None:
@@ -109,22 +113,25 @@ class Distribution(NamedTuple):
 
 def _read(
     day: date, parts: Sequence[pa.Table], book: rulebook.Rulebook, seen: rulebook.OfDay,
-    centres: Collection[int | None] | None = None,
+    centres: Collection[int | None] | None = None, ratings: pa.Table | None = None,
 ) -> Distribution:  # fmt: skip
     layered = LayerDay.objects.filter(charge_date=day).exists()
-    kept, buckets = layer_changes.kept_queries(day) if layered else {}, _buckets(day)
+    kept, buckets = layer_changes.kept_queries(day) if layered else {}, _buckets(day, ratings)
     places = _places(book, seen, apart=set(seen.dimensions) if layered else set(buckets))
     tiers = {pk: (tier, estimated) for pk, tier, estimated in TierRule.objects.values_list("pk", "tier", "estimated")}
-    rates, later = rates_of(day, keys_of(parts)), later_calls(day)
-    return Distribution(day, parts, places, tiers, kept, buckets, rates, later, centres)
+    rates = rates_of(day, keys_of(parts)) if ratings is None else rates_in(ratings)
+    return Distribution(day, parts, places, tiers, kept, buckets, rates, later_calls(day), centres)
 
 
-def _buckets(day: date) -> dict[int, dict[str, tuple[int, Decimal]]]:
+def _buckets(day: date, ratings: pa.Table | None) -> dict[int, dict[str, tuple[int, Decimal]]]:
     """Usage key -> tier -> (queries, list cost) of its buckets as the cube parts them."""
     found: dict[int, dict[str, tuple[int, Decimal]]] = {}
     counts = UsageDaily.objects.filter(charge_date=day, tier_estimated=True).order_by("usage_key_id", "tier")
-    of_key = Rating.objects.filter(charge_date=day, tier_estimated=True).order_by()
-    costs = {row[:2]: row[2] for row in of_key.values_list("usage_key_id", "tier").annotate(Sum("list_cost"))}
+    if ratings is None:
+        of_key = Rating.objects.filter(charge_date=day, tier_estimated=True).order_by()
+        costs = {row[:2]: row[2] for row in of_key.values_list("usage_key_id", "tier").annotate(Sum("list_cost"))}
+    else:
+        costs = bucket_costs(ratings)
     for key, tier, queries in counts.values_list("usage_key_id", "tier").annotate(Sum("queries")):
         found.setdefault(key, {})[tier] = (queries, costs.get((key, tier)) or Decimal(0))
     return found
@@ -164,14 +171,6 @@ def keys_of(parts: Sequence[pa.Table]) -> list[int]:
 def rates_of(day: date, keys: Sequence[int]) -> Rates:
     """Prices of a token in the cells of a day. A rating at several rates (an excess band) has none of its own: its average
     is what its cell's calls cost."""
-    found: dict[int, dict[str, Decimal | None]] = {}
-    with connection.cursor() as cursor, localcontext(prec=_PRECISION):
+    with connection.cursor() as cursor:
         cursor.execute(_RATES, [KEY_BITS, day, list(keys), list(TOKEN_CLASSES), KEY_BITS])
-        for name, rate, per, cost, quantity, cells in cursor.fetchall():
-            if rate is not None:
-                price = Decimal(rate) / per
-            else:
-                price = None if cost is None or not quantity else Decimal(cost) / quantity
-            for cell in cells:
-                found.setdefault(cell, {})[name] = price
-    return found
+        return rates_of_cells(cursor.fetchall())

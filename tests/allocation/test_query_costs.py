@@ -7,13 +7,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from django.db import connection
 
 from allocation import day_calls, posting, query_costs, rulebook
+from allocation.calc.cell_rates import rates_in
 from allocation.derived import allocate_days, refresh
 from allocation.failed_days import DaysFailed
-from allocation.models import DayCalls, QueryCostDaily
+from allocation.models import DayCalls, QueryCostDaily, Rating
 from finops.tokens import TOKEN_CLASSES
 from ingest.models import FactDay, PriceBookVersion
 from ingest.prices import load_builtin, load_overrides
@@ -157,3 +159,20 @@ def test_new_rules_give_queries_new_owners(tmp_path: Path) -> None:
     assert set(QueryCostDaily.objects.values_list("cost_centre__code", flat=True)) == {"CC-1"}
     assert stored() == before
     assert sum(row[3] for row in before) > Decimal(0)
+
+
+def test_rates_about_to_be_written_are_those_that_are_read_back(tmp_path: Path) -> None:
+    told(tmp_path / "usage.jsonl", records(7))
+    without = "UPDATE rating SET list_rate = NULL, per = NULL"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{without}, list_cost = 2 * list_cost WHERE usage_key_id % 2 = 0 OR tier = 'simple'")
+        cursor.execute(f"{without}, list_cost = NULL WHERE usage_key_id % 2 = 0 AND price_class = 'input_uncached'")
+        cursor.execute(f"{without}, list_cost = NULL WHERE usage_key_id % 2 = 0 AND tier = 'simple'")
+    columns = ("usage_key_id", "rate_slot_id", "price_class", "quantity", "list_rate", "per", "list_cost")
+    for day in FactDay.objects.values_list("charge_date", flat=True):
+        rows = list(Rating.objects.filter(charge_date=day).values_list(*columns))
+        written = pa.table([pa.array(values) for values in zip(*rows, strict=True)], names=columns)
+        read = query_costs.rates_of(day, sorted({row[0] for row in rows}))
+        prices = {price for of in read.values() for price in of.values()}
+        assert prices > {Decimal("0.00000125"), Decimal("0.00001"), None}, "rates, none, and averages"
+        assert rates_in(written) == read
