@@ -49,7 +49,7 @@ def allocate_day(
 ) -> None:
     """Assign all charges of a day (``charges_of``, and those of ``posting``, still to be written) and rebuild what pages read.
 
-    ``distribute``: cost per query as well, where the days after are as they will be.
+    ``distribute``: cost per query as well, where the days after are as they will be and ``posting`` is of all the day's usage.
     """
     for model in (AllocatedCost, CostDaily, ClassDaily, AllocatedDay):
         model.objects.filter(charge_date=day)._raw_delete(using="default")
@@ -58,8 +58,9 @@ def allocate_day(
     silent = daily_store.silent(day)  # all that is asked of the database, before anything is written behind
     AllocatedDay.objects.create(charge_date=day, rules=book.number, borne=borne(book, seen))
     moves.restore(day)
-    ratings = posting.ratings if posting is not None and posting.whole else None
-    distribution = query_costs.of_day(day, book, lambda _keys: seen, ratings) if distribute else None
+    distribution = None
+    if posting is not None and distribute:
+        distribution = query_costs.of_day(day, book, lambda _keys: seen, posting.ratings)
     if posting is not None:
         posting.write()
         charges = pa.concat_tables([charges, posting.table])

@@ -121,9 +121,9 @@ def refresh_day(day: date, known: KnownKeys, *, settled: bool = False) -> None:
         dimensions = {key: found for key, found in dimensions.items() if key in here}
         layered = bool(lines) or by_id or _overlap(dimensions, loaded.book)
         agreed, frozen = steps.in_force(), is_frozen(day)
-        distribute = settled and not (agreed or frozen)
         whole = frozen or was_layered or layered or RATE_ANEW in marked or agreed
         keys = None if whole else scanned
+        distribute = settled and keys is None and not (agreed or frozen)
         table, units = _cube(day, scanned, keys, known)
         dimensions |= known.of(pc.unique(table["key_id"]).to_pylist())
         ratings = charging.rate_cube(table, loaded.book, dimensions, slots)
@@ -257,7 +257,7 @@ def _post(
     posting.write_entries(day, [*work.entries, *(billed.entries if billed else ())])
     if billed is not None:
         billing.write_line_charges(billed.rows)
-    return posting.usage_charges(work.usage, rated.prices, rated.ratings, billed and billed.ruled, whole=keys is None)
+    return posting.usage_charges(work.usage, rated.prices, rated.ratings, billed and billed.ruled)
 
 
 def _charged_keys(day: date) -> set[int]:

@@ -77,7 +77,6 @@ class Posting(NamedTuple):
     columns: dict[str, Any]
     table: pa.Table  # SCHEMA: who allocates them need not read them back
     ratings: pa.Table  # columns of rating
-    whole: bool  # these are all ratings of the day
 
     def write(self) -> None:
         """COPY them into the ledger; a column that says nothing of any charge is left to its default."""
@@ -112,10 +111,8 @@ def rating_rows(ratings: pa.Table, prices: dict[int, dict[str, Any]]) -> pa.Tabl
     return pa.table(columns)
 
 
-def usage_charges(
-    table: pa.Table, prices: dict[int, dict[str, Any]], ratings: pa.Table, ruled: Any = None, *, whole: bool
-) -> Posting:
-    """Charges of usage of a day as allocation.costing hands them on, at these ratings (``whole``: of all the day's usage).
+def usage_charges(table: pa.Table, prices: dict[int, dict[str, Any]], ratings: pa.Table, ruled: Any = None) -> Posting:
+    """Charges of usage of a day as allocation.costing hands them on, at these ratings.
 
     ``ruled``: of which of them a bill states the cost, so that it is BilledCost too; usage without a price has none of
     its own then, and the bill's line all of it, so that no estimate stands in for it.
@@ -149,7 +146,7 @@ def usage_charges(
         "corrects_date": pa.nulls(count, pa.date32()),
     }  # fmt: skip
     charged = pa.table({name: seen[name] for name in SCHEMA.names}).cast(SCHEMA)
-    return Posting(columns, charged, rating_rows(ratings, prices), whole)
+    return Posting(columns, charged, rating_rows(ratings, prices))
 
 
 def _ids(count: int) -> pa.Array:

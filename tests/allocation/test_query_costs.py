@@ -110,6 +110,13 @@ def test_other_prices_make_it_anew_with_each_day_the_last_first(
     assert not DayCalls.objects.filter(stale=True).exists()
 
 
+def test_more_usage_of_one_key_leaves_the_rates_of_the_others(tmp_path: Path) -> None:
+    found = records(8)
+    told(tmp_path / "first.jsonl", found)
+    told(tmp_path / "second.jsonl", [payload(1_000, key="key-a", at="2026-09-09T12:00:00.000000Z")])
+    assert stored() == of_the_facts()
+
+
 def test_a_day_waits_for_the_one_after_that_cannot_be_derived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told(tmp_path / "usage.jsonl", records(6))
     twice_the_prices(tmp_path)
